@@ -1,0 +1,214 @@
+"""Run the lessons and write their solutions: ``python notebooks/build.py`` for all, ``… 03 05`` for some.
+
+Each lesson runs top to bottom in a fresh kernel, in its own folder, and is written back with its outputs. From its
+cells tagged ``exercise`` and ``solution`` comes solutions/NN_*.ipynb, with every exercise filled in; that runs too. A
+lesson that fails leaves its files as they were, and so does Ctrl-C. What changes from run to run or from machine to
+machine is left out, so that a second run changes nothing. ``--check`` runs nothing: it says which solutions are out of
+date.
+"""
+
+import argparse
+import copy
+import hashlib
+import os
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from tqdm import tqdm
+
+HERE = Path(__file__).resolve().parent
+CELL_TIMEOUT = 120  # seconds
+WIDGET = "application/vnd.jupyter.widget-view+json"
+PROGRESS = re.compile(r"[^\r\n]*\d+%\|[^\r\n]*\|[^\r\n]*[\r\n]*")  # a line that tqdm printed
+RELATIVE_LINK = re.compile(r'(\]\(|(?:src|href)=")(?![a-z]+:|#|/)', re.IGNORECASE)
+
+
+def lessons(prefixes=(), folder=HERE):
+    """The lessons of ``folder`` in order: all, or those whose names begin with one of ``prefixes``."""
+    found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    for prefix in prefixes:
+        if not any(path.name.startswith(prefix) for path in found):
+            raise SystemExit(f"no lesson begins with {prefix!r}; there are {', '.join(path.name for path in found)}")
+    return [path for path in found if not prefixes or path.name.startswith(tuple(prefixes))]
+
+
+def solved(lesson, name):
+    """The notebook ``lesson``, whose file is called ``name``, with each exercise replaced by its solution.
+
+    Returns a new notebook without outputs, or None where the lesson has no exercise. Raises ValueError where an
+    exercise has no solution after it, or a solution no exercise before it.
+    """
+    out = copy.deepcopy(lesson)
+    out.cells, waiting, exercises = [], None, 0
+    for cell in copy.deepcopy(lesson.cells):
+        tags = cell.metadata.get("tags", [])
+        if "solution" in tags:
+            if waiting is None:
+                raise ValueError(f"{name}: a solution without an exercise before it: {cell.source[:60]!r}")
+            waiting.source = re.sub(r"\A(# Solution [\d.]+) \(.*\)$", r"\1", cell.source, flags=re.MULTILINE)
+            waiting = None
+            continue
+        if "exercise" in tags:
+            if waiting is not None:
+                break
+            waiting, exercises = cell, exercises + 1
+        if cell.cell_type == "markdown":
+            cell.source = RELATIVE_LINK.sub(r"\1../", cell.source)  # the solutions live one folder deeper
+        out.cells.append(cell)
+    if waiting is not None:
+        raise ValueError(f"{name}: an exercise without a solution after it: {waiting.source[:60]!r}")
+    if not exercises:
+        return None
+    note = (
+        f"*Generated from [{name}](../{name}) by `python notebooks/build.py {name[:2]}`: the same lesson with every "
+        "exercise filled in. Change the lesson, not this file.*"
+    )
+    out.cells.insert(0, nbformat.v4.new_markdown_cell(note))
+    return clean(clear(out))
+
+
+def clear(notebook):
+    """Remove every output from ``notebook``, which is returned."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def run(notebook, folder, progress=lambda: None):
+    """Execute ``notebook`` in a fresh kernel started in ``folder``, and return it. A cell that raises raises here."""
+    client = NotebookClient(
+        clear(notebook),
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        record_timing=False,
+        coalesce_streams=True,
+        store_widget_state=False,
+        extra_arguments=["--IPKernelApp.log_level=40"],  # its warnings are about the machine, not the lesson
+        on_cell_executed=lambda **_: progress(),
+    )
+    return clean(client.execute())
+
+
+def clean(notebook):
+    """Remove from ``notebook`` what differs between two runs or two machines, and return it."""
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"},
+        }
+    )
+    seen = set()
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")})
+        cell.id = _name(cell, seen)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if _keep(output)]
+    return notebook
+
+
+def _name(cell, seen):
+    # An id made from the text stays when cells are inserted before it, and when a script writes the cell anew.
+    digest, i = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest(), 0
+    while (name := f"{digest[:10]}{f'-{i}' if i else ''}") in seen:
+        i += 1
+    seen.add(name)
+    return name
+
+
+def _keep(output):
+    if output.output_type == "stream" and output.name == "stderr":
+        # A progress bar is full of seconds and says nothing later. Anything else stays, for the guards to see.
+        output.text = PROGRESS.sub("", output.text)
+        return bool(output.text.strip())
+    # A widget's view names a model that dies with its kernel: JupyterLab would show "model not found". What stays is
+    # the picture or text that the widget sends along, which shows everywhere.
+    if WIDGET in output.get("data", {}):
+        del output.data[WIDGET]
+        return not PROGRESS.fullmatch(output.data.get("text/plain", ""))
+    return True
+
+
+def write(notebook, path):
+    """Write ``notebook`` to ``path`` at once, or not at all."""
+    nbformat.validate(notebook)
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_suffix(".part")
+    try:
+        part.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def build(path, progress=lambda: None):
+    """Run the lesson at ``path`` and its solutions, and write both."""
+    lesson = nbformat.read(path, as_version=4)
+    target = path.parent / "solutions" / path.name
+    target.parent.mkdir(exist_ok=True)
+    answers = solved(lesson, path.name)
+    lesson = run(lesson, path.parent, progress)
+    answers = answers and run(answers, target.parent, progress)
+    write(lesson, path)
+    if answers:
+        write(answers, target)
+    else:
+        target.unlink(missing_ok=True)
+
+
+def outdated(folder=HERE):
+    """The names of the solutions in ``folder`` whose cells are not what their lesson would give, each with a reason."""
+    found = {path.name: "its lesson is gone" for path in (folder / "solutions").glob("*.ipynb")}
+    for path in lessons(folder=folder):
+        target = path.parent / "solutions" / path.name
+        wanted = solved(nbformat.read(path, as_version=4), path.name)
+        if wanted and not target.exists():
+            found[path.name] = "it was never made"
+        elif wanted and _written(wanted) != _written(nbformat.read(target, as_version=4)):
+            found[path.name] = "its cells differ from the lesson's"
+        elif wanted:
+            found.pop(path.name)
+    return found
+
+
+def _written(notebook):
+    return [(cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells]
+
+
+def main(arguments=None):
+    """Run the command line and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lesson", nargs="*", help="how the lesson's name begins, such as 03 (default: every lesson)")
+    parser.add_argument("--check", action="store_true", help="say which solutions are out of date, and run nothing")
+    options = parser.parse_args(arguments)
+    if options.check:
+        for name, reason in (found := outdated()).items():
+            print(f"notebooks/solutions/{name}: {reason}; run python notebooks/build.py {name[:2]}")
+        return bool(found)
+
+    os.environ.pop("MPLBACKEND", None)  # the kernel chooses its own, or pictures would be missing
+    failed = 0
+    for path in lessons(options.lesson):
+        code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        filled_in = [cell for cell in code if "solution" not in cell.metadata.get("tags", [])]
+        total = len(code) + (len(filled_in) if len(filled_in) < len(code) else 0)
+        with tqdm(total=total, desc=path.stem, unit="cell") as bar:
+            try:
+                build(path, bar.update)
+            except (CellExecutionError, ValueError) as error:
+                failed += 1
+                bar.write(f"{path.name} is as it was, for it fails:\n{error}", file=sys.stderr)
+            except KeyboardInterrupt:
+                bar.write(f"stopped: {path.name} is as it was, and so are the lessons after it", file=sys.stderr)
+                return 130
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
