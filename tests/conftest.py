@@ -1,0 +1,37 @@
+"""What all tests share: thread counts, markers for the notebooks, what may be skipped, the measured figures."""
+
+import os
+
+import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers and the kernels they start share the cores. Must be set before NumPy or torch is first imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items):
+    """A notebook's cells take minutes in all: they count as slow."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """In CI a browser test that is skipped (no Chromium, say) has failed."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and item.get_closest_marker("browser"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow for a browser test: {report.longrepr}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what the tests measured with ``record_property("measured", sentence)``."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    sentences = {
+        value for report in reports for key, value in getattr(report, "user_properties", []) if key == "measured"
+    }
+    if sentences:
+        terminalreporter.section("measured")
+        terminalreporter.write_line("\n".join(sorted(sentences)))

@@ -1,0 +1,264 @@
+"""Every lesson and every notebook of solutions keeps the rules, and every rule catches its breach."""
+
+import re
+import subprocess
+import sys
+
+import build
+import nbformat
+import notebook_guards as guards
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from notebook_tools import ROOT, cells, namespace, notebooks
+
+LESSONS, SOLUTIONS = notebooks(), notebooks(solutions=True)
+MEMORY = 1.5e9  # bytes, resident
+
+
+def name(value):
+    return getattr(value, "__name__", None) or str(value.relative_to(ROOT / "notebooks"))
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+@pytest.mark.parametrize("guard", guards.LESSON, ids=name)
+def test_the_lessons_keep_the_rules(guard, path):
+    assert guard(path) == []
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=name)
+@pytest.mark.parametrize("guard", guards.SOLUTION, ids=name)
+def test_the_solutions_keep_the_rules(guard, path):
+    assert guard(path) == []
+
+
+def test_the_lessons_are_numbered_without_a_gap():
+    numbers = [int(path.name[:2]) for path in LESSONS]
+    assert numbers == list(range(len(numbers)))
+
+
+def test_the_solutions_are_those_of_the_lessons():
+    assert build.outdated() == {}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak memory from /proc")
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_a_lesson_needs_little_memory_and_torch_only_from_06_on(path, record_property):
+    probe = (
+        "import sys\n"
+        "_peak = [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0]\n"
+        "print('probe', _peak, 'torch' in sys.modules)"
+    )
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(new_code_cell(probe))
+    ran = build.run(notebook, path.parent)
+    kibibytes, torch = re.search(r"probe (\d+) (True|False)", ran.cells[-1].outputs[0].text).groups()
+    peak = int(kibibytes) * 1024
+    record_property("measured", f"{path.stem}: peak resident memory {peak / 1e6:.0f} MB, torch imported: {torch}")
+    assert peak <= MEMORY
+    assert torch == "False" or not "01" <= path.name[:2] <= "05", "lessons 01 to 05 need no torch"
+
+
+# The guards themselves. A sound lesson passes all of them; each breach below is one change to it.
+
+STUB = 'def double(x):\n    """x, (n,), to 2x."""\n    raise NotImplementedError'
+ANSWER = "# Solution 3.1 (folded; the lesson goes on with it)\ndef double(x):\n    return 2 * x"
+
+
+def said(text, stream="stdout"):
+    return new_output("stream", name=stream, text=text)
+
+
+def lesson(tmp_path, **changes):
+    """Write a sound lesson 03 to disk, with the named cells changed, and return its path."""
+    parts = {
+        "title": new_markdown_cell("# 03 · A question\nSee [the next](04_more.ipynb) and ![a picture](../docs/a.png)."),
+        "key": new_code_cell(
+            "print(round(2 / 3, 3))", outputs=[said("0.667\n")], metadata={"tags": ["nbval-check-output"]}
+        ),
+        "task": new_markdown_cell("### Exercise 3.1"),
+        "stub": new_code_cell(STUB, metadata={"tags": ["exercise"]}),
+        "check": new_code_cell(
+            "from helpers.checks._verdict import check, expect\n\n@check\ndef _double(candidate):\n"
+            "    expect(candidate(3) == 6, 'it does not double 3')\n    return '2 times 3 is 6'\n\n_double(double)",
+            outputs=[said("_double: not attempted yet - fill in the function above and run this cell again.\n")],
+            metadata={"tags": ["exercise-check"]},
+        ),
+        "solution": new_code_cell(ANSWER, metadata={"tags": ["solution"], "jupyter": {"source_hidden": True}}),
+        "end": new_markdown_cell("What is now known."),
+    }
+    for key, change in changes.items():
+        parts[key].update(change)
+    code = [cell for cell in parts.values() if cell.cell_type == "code"]
+    for i, cell in enumerate(code, 1):
+        cell.execution_count = cell.execution_count or i
+    path = tmp_path / "03_sound.ipynb"
+    nbformat.write(build.clean(new_notebook(cells=list(parts.values()))), path)
+    return path
+
+
+def test_a_sound_lesson_passes_every_guard(tmp_path):
+    path = lesson(tmp_path)
+    assert {guard.__name__: guard(path) for guard in guards.LESSON if guard(path)} == {}
+
+
+BREACHES = [
+    ("checked_cells_have_output", {"key": {"outputs": []}}, "cell 1 is checked, but has no stored text"),
+    (
+        "checked_cells_have_output",
+        {"key": {"outputs": [new_output("display_data", data={"text/plain": "<Figure size 640x480 with 1 Axes>"})]}},
+        "cell 1 is checked, but has no stored text",
+    ),
+    ("no_magics", {"key": {"source": "%matplotib inline\n1"}}, "magic or shell command 'matplotib'"),
+    ("no_magics", {"key": {"source": "x = 1\n!ls"}}, "magic or shell command 'ls'"),
+    ("no_magics", {"key": {"source": "%%tme\n1"}}, "magic or shell command 'tme'"),
+    ("executed_in_one_go", {"stub": {"execution_count": 7}}, "numbered [1, 7, 3, 4]"),
+    ("outputs_are_clean", {"key": {"outputs": [said("x", "stderr")]}}, "writes to stderr"),
+    ("outputs_are_clean", {"key": {"outputs": [said("a.py:3: UserWarning: no")]}}, "shows a warning"),
+    ("outputs_are_clean", {"key": {"outputs": [said("in /home/me/course")]}}, "a path of this machine"),
+    ("outputs_are_clean", {"key": {"outputs": [said("<object at 0x7f12ab34>")]}}, "an address in memory"),
+    (
+        "outputs_are_clean",
+        {
+            "key": {
+                "outputs": [new_output("error", ename="E", evalue="", traceback=["Traceback (most recent call last)"])]
+            }
+        },
+        "a traceback",
+    ),
+    ("no_exceptions_expected", {"key": {"metadata": {"tags": ["raises-exception"]}}}, "tagged raises-exception"),
+    ("not_too_large", {"title": {"source": "x" * 1_500_001}}, "more than 1.5 MB"),
+    ("exercises_are_open", {"stub": {"source": ANSWER}}, "does not end with raise NotImplementedError"),
+    (
+        "exercises_are_open",
+        {"stub": {"source": "def double(x):\n    return 2 * x\n    raise NotImplementedError"}},
+        "already holds its solution",
+    ),
+    ("exercises_are_open", {"solution": {"source": "def triple(x):\n    return 3 * x"}}, "does not define double"),
+    ("exercises_are_open", {"check": {"metadata": {}}}, "no cell tagged exercise-check"),
+    (
+        "exercises_are_open",
+        {"check": {"outputs": [said("double: correct")]}},
+        "does not say that the stub is not attempted",
+    ),
+    ("has_title_and_end", {"title": {"source": "# 04 · Another"}}, "not a title '# 03"),
+    ("checks_say_correct", {}, "does not say correct"),
+]
+
+
+@pytest.mark.parametrize("guard, changes, message", BREACHES, ids=[f"{b[0]}-{i}" for i, b in enumerate(BREACHES)])
+def test_each_guard_catches_its_breach(tmp_path, guard, changes, message):
+    found = getattr(guards, guard)(lesson(tmp_path, **changes))
+    assert any(message in sentence for sentence in found), found
+
+
+def test_a_stored_widget_view_is_a_breach(tmp_path):
+    path = lesson(tmp_path)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].outputs = [new_output("display_data", data={build.WIDGET: {"model_id": "1"}, "text/plain": "x"})]
+    nbformat.write(notebook, path)
+    assert "stores a widget's view" in guards.outputs_are_clean(path)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stored, passes", [("0.667\n", True), ("-0.000 0.667\n", True), ("0.668\n", False)])
+def test_nbval_compares_the_checked_cells(tmp_path, stored, passes):
+    prints = "print('0.000 0.667')" if " " in stored else "print(0.667)"
+    path = lesson(tmp_path, key={"source": prints, "outputs": [said(stored)]})
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "no:cacheprovider", "-q", str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode == 0) == passes, done.stdout
+    assert f"{4 - (not passes)} passed" in done.stdout
+
+
+# build.py, on the same sound lesson.
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    path = lesson(tmp_path_factory.mktemp("built"))
+    build.build(path)
+    return path
+
+
+@pytest.mark.slow
+def test_building_writes_a_lesson_and_its_solutions_that_pass_every_guard(built):
+    target = built.parent / "solutions" / built.name
+    assert [guard(built) for guard in guards.LESSON] == [[]] * len(guards.LESSON)
+    assert [guard(target) for guard in guards.SOLUTION] == [[]] * len(guards.SOLUTION)
+    assert build.outdated(built.parent) == {}
+    assert cells(target, "exercise")[0].source == "# Solution 3.1\ndef double(x):\n    return 2 * x"
+    assert cells(target, "solution") == []
+    text = nbformat.read(target, as_version=4).cells
+    assert "python notebooks/build.py 03" in text[0].source
+    assert "(../04_more.ipynb)" in text[1].source and "(../../docs/a.png)" in text[1].source
+
+
+@pytest.mark.slow
+def test_building_twice_changes_nothing(built):
+    target = built.parent / "solutions" / built.name
+    before = built.read_bytes(), target.read_bytes()
+    build.build(built)
+    assert (built.read_bytes(), target.read_bytes()) == before
+
+
+@pytest.mark.slow
+def test_a_lesson_that_fails_leaves_its_files_as_they_were(tmp_path):
+    path = lesson(tmp_path, solution={"source": "def double(x):\n    return 1 / 0\n\ndouble(1)"})
+    before = path.read_bytes()
+    with pytest.raises(build.CellExecutionError, match="ZeroDivisionError"):
+        build.build(path)
+    assert path.read_bytes() == before and list(tmp_path.glob("**/*.part")) == []
+
+
+def test_solutions_that_differ_from_their_lesson_are_found(tmp_path):
+    path = lesson(tmp_path)
+    target = tmp_path / "solutions" / path.name
+    assert build.outdated(tmp_path) == {path.name: "it was never made"}
+    build.write(build.solved(nbformat.read(path, as_version=4), path.name), target)
+    assert build.outdated(tmp_path) == {}
+    lesson(tmp_path, solution={"source": ANSWER.replace("2 * x", "x + x")})
+    assert build.outdated(tmp_path) == {path.name: "its cells differ from the lesson's"}
+    path.unlink()
+    assert build.outdated(tmp_path) == {path.name: "its lesson is gone"}
+
+
+def test_an_exercise_and_its_solution_come_in_pairs(tmp_path):
+    for cell, message in [("solution", "an exercise without a solution"), ("stub", "a solution without an exercise")]:
+        path = lesson(tmp_path, **{cell: {"metadata": {}}})
+        with pytest.raises(ValueError, match=message):
+            build.solved(nbformat.read(path, as_version=4), path.name)
+
+
+def test_a_half_written_notebook_never_replaces_a_whole_one(tmp_path, monkeypatch):
+    path = lesson(tmp_path)
+    before = path.read_bytes()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build.write(nbformat.read(path, as_version=4), path)
+    assert path.read_bytes() == before and list(tmp_path.glob("*.part")) == []
+
+
+def test_progress_bars_and_widget_views_are_not_stored():
+    bar = "  0%|          | 0/3 [00:00<?, ?it/s]\r100%|##########| 3/3 [00:00<00:00,  9.9it/s]\n"
+    view = {build.WIDGET: {"model_id": "1"}, "text/plain": "Slider()", "image/png": "iVBO"}
+    cell = new_code_cell(
+        "1", outputs=[said(bar, "stderr"), said("a.py: Warning\n", "stderr"), new_output("display_data", view)]
+    )
+    outputs = build.clean(new_notebook(cells=[cell])).cells[0].outputs
+    assert [output.get("text") for output in outputs] == ["a.py: Warning\n", None]
+    assert outputs[1].data == {"text/plain": "Slider()", "image/png": "iVBO"}
+
+
+def test_a_namespace_holds_what_the_notebook_defines(tmp_path, capsys):
+    path = lesson(tmp_path)
+    assert namespace(path)["double"](4) == 8
+    with pytest.raises(NotImplementedError):
+        namespace(path, until="# Solution")["double"](4)
+    with pytest.raises(ValueError, match=r"no code cell of 03_sound\.ipynb contains 'nowhere'"):
+        namespace(path, until="nowhere")
+    assert capsys.readouterr().out == ""
