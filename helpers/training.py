@@ -111,14 +111,8 @@ def _softmax(layer, features, images, labels, decay):
     layer.double()
     for p in layer.parameters():
         nn.init.zeros_(p)
-    optimizer = torch.optim.LBFGS(
-        layer.parameters(),
-        max_iter=20,
-        tolerance_grad=1e-6,
-        tolerance_change=0,
-        history_size=20,
-        line_search_fn="strong_wolfe",
-    )
+    options = {"history_size": 20, "max_iter": 20, "tolerance_grad": 1e-6, "tolerance_change": 0}
+    optimizer = torch.optim.LBFGS(layer.parameters(), line_search_fn="strong_wolfe", **options)
 
     def loss():
         optimizer.zero_grad()
