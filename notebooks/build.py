@@ -27,9 +27,9 @@ PROGRESS = re.compile(r"[^\r\n]*\d+%\|[^\r\n]*\|[^\r\n]*[\r\n]*")  # a line that
 RELATIVE_LINK = re.compile(r'(\]\(|(?:src|href)=")(?![a-z]+:|#|/)', re.IGNORECASE)
 
 
-def lessons(prefixes=(), folder=HERE):
-    """The lessons of ``folder`` in order: all, or those whose names begin with one of ``prefixes``."""
-    found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+def lessons(prefixes=(), folder=None):
+    """The lessons in ``folder`` (default: here) in order: all, or those whose names begin with one of ``prefixes``."""
+    found = sorted((folder or HERE).glob("[0-9][0-9]_*.ipynb"))
     for prefix in prefixes:
         if not any(path.name.startswith(prefix) for path in found):
             raise SystemExit(f"no lesson begins with {prefix!r}; there are {', '.join(path.name for path in found)}")
@@ -88,11 +88,16 @@ def run(notebook, folder, progress=lambda: None):
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
         coalesce_streams=True,
+        shutdown_kernel="immediate",
         store_widget_state=False,
         extra_arguments=["--IPKernelApp.log_level=40"],  # its warnings are about the machine, not the lesson
         on_cell_executed=lambda **_: progress(),
     )
-    return clean(client.execute())
+    # Cell by cell, because client.execute() takes Ctrl-C for itself and then fails over a kernel that is gone.
+    with client.setup_kernel():
+        for i, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, i)
+    return clean(notebook)
 
 
 def clean(notebook):

@@ -1,8 +1,10 @@
 """Every lesson and every notebook of solutions keeps the rules, and every rule catches its breach."""
 
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import build
@@ -209,6 +211,24 @@ def test_a_lesson_that_fails_leaves_its_files_as_they_were(tmp_path):
     before = path.read_bytes()
     with pytest.raises(build.CellExecutionError, match="ZeroDivisionError"):
         build.build(path)
+    assert path.read_bytes() == before and list(tmp_path.glob("**/*.part")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_ctrl_c_leaves_every_file_as_it_was(tmp_path):
+    began = tmp_path / "began"
+    path = lesson(tmp_path, key={"source": f"open({str(began)!r}, 'w').close()\nimport time\ntime.sleep(60)"})
+    before = path.read_bytes()
+    code = f"import build, pathlib, sys; build.HERE = pathlib.Path({str(tmp_path)!r}); sys.exit(build.main([]))"
+    running = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT / "notebooks", stderr=subprocess.PIPE, text=True)
+    for _ in range(300):
+        if began.exists():
+            break
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    told = running.communicate(timeout=30)[1]
+    assert running.returncode == 130 and "stopped: 03_sound.ipynb is as it was" in told and "Traceback" not in told
     assert path.read_bytes() == before and list(tmp_path.glob("**/*.part")) == []
 
 
