@@ -27,7 +27,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def few(data):
-    return {split: (images[:300], labels[:300]) for split, (images, labels) in data.items()}
+    return {split: (images[:200], labels[:200]) for split, (images, labels) in data.items()}
 
 
 def record(name, part=None):
@@ -195,7 +195,7 @@ def test_the_halves_are_disjoint_and_cover_the_training_set(data):
 def test_a_network_trained_on_one_half_never_sees_the_other(few, tmp_path):
     images, labels = few["train"]
     spoiled = {**few, "train": (images.clone(), labels)}
-    spoiled["train"][0][150:] = 0.5
+    spoiled["train"][0][100:] = 0.5
     for folder, data in (("clean", few), ("spoiled", spoiled)):
         (tmp_path / folder).mkdir()
         made = networks.train("FC123-456-10", "P1", tmp_path / folder, data)
