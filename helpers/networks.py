@@ -56,10 +56,10 @@ def recipe(name):
 
 def untrained(name):
     """A Sequential of Linear layers with a Sigmoid after each but the last: (batch, 784) pixels in [0, 1] to
-    (batch, 10) logits. Its weights are torch's random ones."""
+    (batch, 10) logits. Its weights are not set: torch's random generator stays where it was. Load or train it."""
     layers, width = [], 784
     for units in recipe(name).units:
-        layers += [nn.Linear(width, units), nn.Sigmoid()]
+        layers += [nn.utils.skip_init(nn.Linear, width, units), nn.Sigmoid()]
         width = units
     return nn.Sequential(*layers[:-1])
 

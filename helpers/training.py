@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 SEED = 0
-RHO, BETA, MU = 0.05, 0.1, 1e-4  # of the sparse autoencoder; chosen on 10,000 training images held out
+RHO, BETA, MU = 0.1, 0.3, 1e-2  # of the sparse autoencoder; chosen on 10,000 training images held out
 
 
 @dataclass
@@ -91,7 +91,7 @@ def _plan(network, decay, images, labels, autoencoder):
 def _autoencoder(encoder, images):
     """½ mean ‖x̂ − x‖² + ½ μ Σ w² + β Σ_j KL(ρ ‖ ρ̂_j), with ρ̂_j the mean activation of unit j over the batch, and
     KL(ρ ‖ ρ̂) = ρ log(ρ/ρ̂) + (1−ρ) log((1−ρ)/(1−ρ̂)): A. Ng, "Sparse autoencoder", CS294A lecture notes, 2011."""
-    decoder = nn.Linear(encoder.out_features, encoder.in_features)
+    decoder = nn.utils.skip_init(nn.Linear, encoder.out_features, encoder.in_features)
     _start(encoder, decoder)
 
     def loss(rows):
@@ -102,7 +102,7 @@ def _autoencoder(encoder, images):
         size = encoder.weight.square().sum() + decoder.weight.square().sum()
         return (decoder(code) - x).square().sum(1).mean() / 2 + MU * size / 2 + BETA * sparsity.sum()
 
-    return _adam(nn.ModuleList([encoder, decoder]), loss, len(images), rounds=30, batch=100, step=0.003)
+    return _adam(nn.ModuleList([encoder, decoder]), loss, len(images), rounds=16, batch=100, step=0.003)
 
 
 def _softmax(layer, features, images, labels, decay):

@@ -94,6 +94,12 @@ def test_the_record_names_the_command_the_date_the_device_and_the_seconds(name):
     assert kept["cpu_seconds"] > 0 and kept["device"].startswith("cpu") and len(kept["date"]) == 10 and kept["torch"]
 
 
+def test_loading_leaves_the_random_generator_alone():
+    state = torch.get_rng_state()
+    helpers.load_network("FC100-100-10")
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 # --- bad names ---
 
 
