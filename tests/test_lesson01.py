@@ -1,0 +1,84 @@
+"""The functions that lesson 01 defines, taken from the notebook and tested against independent references."""
+
+import math
+
+import numpy as np
+import pytest
+from notebook_tools import NOTEBOOKS, namespace
+from scipy.integrate import quad
+from scipy.optimize import lsq_linear, minimize_scalar
+from scipy.special import betainc
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    return namespace(NOTEBOOKS / "01_the_closest_wrong_image.ipynb")
+
+
+def test_the_whole_lesson_runs_and_its_answer_is_an_8_inside_the_box(lesson):
+    x, r, w, b = (lesson[name] for name in ("x", "r_star", "w", "b"))
+    assert 0 <= (x + r).min() and (x + r).max() <= 1
+    assert w @ x + b < -1 and abs(w @ (x + r) + b) < 1e-10
+    assert w @ np.clip(x + (1 + 1e-6) * r, 0, 1) + b > 0
+
+
+def test_training_finds_the_minimiser_of_its_own_objective(lesson):
+    rng = np.random.default_rng(0)
+    images, signs = rng.uniform(size=(200, 3)), np.where(rng.uniform(size=200) < 0.5, 1.0, -1.0)
+    w, b = lesson["train"](images, signs, decay=0.1, steps=3000)
+    pull = -signs / (1 + np.exp(signs * (images @ w + b))) / 200
+    assert abs(images.T @ pull + 0.1 * w).max() < 1e-6 and abs(pull.sum()) < 1e-6
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_closest_in_box_is_the_root_of_the_dual(lesson, seed):
+    """Against the maximum of the dual function, found by a scalar minimiser that knows nothing of breakpoints."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 40))
+    x, w = rng.choice([0, 1, rng.uniform()], n).astype(float), rng.normal(size=n)
+    reach = (np.where(w > 0, 1 - x, -x) * w).sum()
+    if reach < 1e-9:
+        return
+    b = -w @ x - rng.uniform(0.05, 0.95) * reach
+    r = lesson["closest_in_box"](x, w, b)
+
+    def minus_dual(mu):
+        s = np.clip(x + mu * w, 0, 1) - x
+        return mu * (w @ (x + s) + b) - 0.5 * s @ s
+
+    bound = -minimize_scalar(minus_dual, bounds=(0, 2 / abs(w).min()), method="bounded", options={"xatol": 1e-12}).fun
+    assert 0 <= (x + r).min() and (x + r).max() <= 1 and w @ (x + r) + b > -1e-9
+    assert 0.5 * r @ r == pytest.approx(bound, rel=1e-6, abs=1e-9)
+
+
+def test_closest_in_box_against_bounded_least_squares(lesson):
+    """With a huge weight on the constraint the problem is a bounded least-squares problem."""
+    rng = np.random.default_rng(5)
+    x, w = rng.uniform(size=12), rng.normal(size=12)
+    b = -w @ x - 0.5 * (np.where(w > 0, 1 - x, -x) * w).sum()
+    weight = 1e5
+    stacked = np.vstack([np.eye(12), weight * w])
+    found = lsq_linear(stacked, np.append(np.zeros(12), -weight * (w @ x + b)), (-x, 1 - x), tol=1e-14)
+    assert lesson["closest_in_box"](x, w, b) == pytest.approx(found.x, abs=1e-5)
+
+
+def test_brute_force_comes_down_to_the_infimum(lesson):
+    def score(u):
+        return u.sum(axis=-1) - 1
+
+    distances = [lesson["brute_force"](score, np.zeros(2), points)[1] for points in (12, 102, 1002)]
+    assert distances[0] > distances[1] > distances[2] > math.sqrt(0.5)
+    assert distances[2] == pytest.approx(math.sqrt(0.5), abs=1e-3)
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 100, 784])
+@pytest.mark.parametrize("cosine", [0.1, 0.5])
+def test_log10_chance_is_the_spherical_cap(lesson, n, cosine):
+    """Li (2011): the share of a cap is half the regularised incomplete beta function of sin² of its angle."""
+    cap = 0.5 * betainc((n - 1) / 2, 0.5, 1 - cosine**2)
+    assert lesson["log10_chance"](n, cosine) == pytest.approx(math.log10(cap), abs=1e-3)
+
+
+def test_log10_chance_in_space_by_quadrature(lesson):
+    share = quad(math.sin, 0, math.acos(0.3))[0] / quad(math.sin, 0, math.pi)[0]
+    assert 10 ** lesson["log10_chance"](3, 0.3) == pytest.approx(share, rel=1e-6)

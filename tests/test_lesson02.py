@@ -1,0 +1,131 @@
+"""The functions that lesson 02 defines, taken from the notebook and tested against independent references."""
+
+import math
+
+import numpy as np
+import pytest
+from notebook_tools import NOTEBOOKS, namespace
+from scipy.optimize import linprog, minimize
+from scipy.spatial import ConvexHull
+from scipy.special import logsumexp
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    return namespace(NOTEBOOKS / "02_from_constraint_to_penalty.ipynb")
+
+
+def value_and_gradient(lesson, x, target, c, beta):
+    """c |u - x|² + CE(beta z(u), target) / beta, written independently of the lesson."""
+    W, b = lesson["W"], lesson["b"]
+
+    def function(u):
+        z = beta * (W @ u + b)
+        p = np.exp(z - logsumexp(z))
+        p[target] -= 1
+        return c * (u - x) @ (u - x) + (logsumexp(z) - z[target]) / beta, p @ W + 2 * c * (u - x)
+
+    return function
+
+
+def test_log_sum_exp(lesson):
+    z = np.random.default_rng(0).normal(scale=300, size=(50, 7))
+    assert lesson["log_sum_exp"](z) == pytest.approx(logsumexp(z, axis=1))
+    assert lesson["softmax"](z).sum(axis=1) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("c", [0.05, 0.5, 5.0])
+@pytest.mark.parametrize("beta", [1.0, 16.0])
+def test_the_stand_in_solver_finds_scipys_minimisers(lesson, c, beta):
+    X, goals = lesson["X"][:3], lesson["goals"][:3]
+    ours = lesson["attack"](X, goals, np.full(3, c), beta)
+    for x, goal, r in zip(X, goals, ours, strict=True):
+        function = value_and_gradient(lesson, x, goal, c, beta)
+        options = {"maxiter": 5000, "maxfun": 10_000, "ftol": 1e-15, "gtol": 1e-9}
+        theirs = minimize(function, x, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * 784, options=options)
+        assert 0 <= (x + r).min() and (x + r).max() <= 1
+        assert function(x + r)[0] <= theirs.fun + 1e-9
+        assert x + r == pytest.approx(theirs.x, abs=2e-4)
+
+
+def test_rows_do_not_influence_each_other(lesson):
+    X, goals, c = lesson["X"][:4], lesson["goals"][:4], np.array([0.1, 0.3, 1.0, 3.0])
+    together = lesson["attack"](X, goals, c)
+    for i in range(4):
+        alone = lesson["attack"](X[i : i + 1], goals[i : i + 1], c[i : i + 1])[0]
+        assert together[i] == pytest.approx(alone, abs=1e-6)
+
+
+def test_closest_with_label_satisfies_the_optimality_conditions(lesson):
+    """KKT by a linear programme: r plus the box's multipliers is a nonnegative mix of the active planes' normals."""
+    W, b = lesson["W"], lesson["b"]
+    for x, goal, r in list(zip(lesson["X"], lesson["goals"], lesson["exact"], strict=True))[:6]:
+        a, d = np.delete(W[goal] - W, goal, axis=0), np.delete(b[goal] - b, goal)
+        slack = a @ (x + r) + d
+        assert slack.min() > -1e-8
+        active, u = slack < 1e-6, x + r
+        mix = a[active].T
+        free, low, high = (u > 1e-9) & (u < 1 - 1e-9), u <= 1e-9, u >= 1 - 1e-9
+        # minimise the largest violation of: r = mix mu on free pixels, r >= mix mu at 0, r <= mix mu at 1
+        one = np.ones((784, 1))
+        rows = np.vstack([np.hstack([mix, -one])[free | low], np.hstack([-mix, -one])[free | high]])
+        found = linprog(np.append(np.zeros(active.sum()), 1.0), rows, np.concatenate([r[free | low], -r[free | high]]))
+        assert found.success and found.fun < 1e-6
+
+
+def test_lower_hull_is_qhulls(lesson):
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        x, y = np.sort(rng.uniform(size=40)), rng.uniform(size=40)
+        corners = lesson["lower_hull"](x, y)
+        hull = ConvexHull(np.stack([x, y], axis=1))
+        below = {
+            int(v)
+            for simplex, (_, ny, _) in zip(hull.simplices, hull.equations, strict=True)
+            if ny < 0
+            for v in simplex
+        }
+        assert set(corners.tolist()) == below
+
+
+def test_closest_success_agrees_with_a_scan_of_prices(lesson):
+    """The hull's answer against the definition: the best over many prices."""
+    t, L = lesson["t"], lesson["L"]
+    for power in (1, 2, 4):
+        picks = np.array([np.argmin(c * t**power + L) for c in np.geomspace(0.05, 50, 3000)])
+        best = t[picks][L[picks] < math.log(2)].min()
+        assert lesson["closest_success"](power) <= best
+        assert lesson["closest_success"](power) == pytest.approx(best, abs=3e-3)
+
+
+def test_small_descent_follows_the_gradient(lesson):
+    """Its end points are stationary: no feasible direction lowers c |r|² + loss (finite differences)."""
+    cs = np.array([0.05, 1.0, 5.0])
+    _, _, ends = lesson["small_descent"](cs, steps=20_000)
+    start, network = lesson["start"], lesson["small_network"]
+
+    def objective(u, c):
+        return c * ((u - start) ** 2).sum() + np.logaddexp(0, -network(u))
+
+    for end, c in zip(ends, cs, strict=True):
+        steps = 1e-5 * np.vstack([np.eye(2), -np.eye(2)])
+        around = [objective(np.clip(end + step, 0, 1), c) for step in steps]
+        assert min(around) > objective(end, c) - 1e-9
+
+
+def test_flat_path_minimises_on_the_grid(lesson):
+    cs = np.array([0.3, 3.0])
+    u, v, z = lesson["plane"](lambda p: p @ lesson["flat_W"].T + lesson["flat_b"], points=501)
+    loss = logsumexp(z, axis=-1) - z[..., lesson["flat_target"]]
+    for point, c in zip(lesson["flat_path"](cs), cs, strict=True):
+        objective = c * ((u - lesson["flat_x"][0]) ** 2 + (v - lesson["flat_x"][1]) ** 2) + loss
+        at = np.unravel_index(objective.argmin(), objective.shape)
+        assert point == pytest.approx([u[at], v[at]], abs=4e-3)
+
+
+def test_the_lessons_claims(lesson):
+    """The numbers that the prose leans on, with room for another machine's rounding."""
+    ratios = [values.mean() for values in lesson["ratios"]]
+    assert 1.01 < ratios[0] < 1.05 and ratios[0] > ratios[1] > ratios[2] > ratios[3] > 1 and ratios[3] < 1.0005
+    assert lesson["reached"] / lesson["first"] > 1.5 and lesson["closest_success"](2) == pytest.approx(lesson["first"])
+    assert lesson["runs"] == [1, 0, 1, 0]
