@@ -22,7 +22,7 @@ PARTS = ("P1", "P2")
 
 # The paper states the weight decay, λ Σ w² / k, but not how the cross-entropy beside it is normalised. Averaged over
 # images it leaves the decay at scale 1; averaged over the ten outputs too, at 10; with the usual halved squares, at 5.
-# FC10 is a convex problem, so nothing else is free: its training errors say 5 ("readings" shows them).
+# FC10 is a convex problem, so nothing else is free: its training errors say 5: data/networks/readings.md.
 DECAY_SCALE = 5.0
 
 

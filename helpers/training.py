@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 SEED = 0
-RHO, BETA, MU = 0.1, 0.3, 1e-2  # of the sparse autoencoder; chosen on 10,000 training images held out
+RHO, BETA, MU = 0.1, 0.3, 6e-3  # of the sparse autoencoder; chosen on 10,000 training images held out
 
 
 @dataclass
@@ -93,6 +93,7 @@ def _autoencoder(encoder, images):
     KL(ρ ‖ ρ̂) = ρ log(ρ/ρ̂) + (1−ρ) log((1−ρ)/(1−ρ̂)): A. Ng, "Sparse autoencoder", CS294A lecture notes, 2011."""
     decoder = nn.utils.skip_init(nn.Linear, encoder.out_features, encoder.in_features)
     _start(encoder, decoder)
+    nn.init.constant_(encoder.bias, math.log(RHO / (1 - RHO)))  # activations start at ρ
 
     def loss(rows):
         x = images[rows]
