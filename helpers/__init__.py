@@ -1,4 +1,4 @@
-"""The small library that the notebooks call. Importing it loads no torch: each name is fetched when it is first used."""
+"""The small library that the notebooks call. Importing it loads no torch: a name is fetched when first used."""
 
 from importlib import import_module
 
@@ -7,10 +7,10 @@ _HOME = {
     "load_network": "networks",
     "minimize": "lbfgsb",
     "attack": "lbfgs_attack",
-    "c_path": "lbfgs_attack",
+    "c_path": "penalty_path",
     "AttackResult": "results",
 }
-_MODULES = {"baselines", "checks", "figures", "lbfgs_attack", "lbfgsb", "mnist", "networks", "widgets"}
+_MODULES = {"baselines", "checks", "figures", "lbfgs_attack", "lbfgsb", "mnist", "networks", "penalty_path", "widgets"}
 
 __all__ = sorted(_HOME)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from helpers.memory import solve
+from helpers.memory import take, times
 
 _FEW = 16  # breakpoints looked at first: most rows stop before the path has bent that often
 
@@ -16,7 +16,7 @@ _FEW = 16  # breakpoints looked at first: most rows stop before the path has ben
 @dataclass(frozen=True)
 class CauchyPoint:
     point: torch.Tensor  # (batch, n), in the box
-    free: torch.Tensor  # (batch, n) bool: strictly between its bounds at the point
+    free: torch.Tensor  # (batch, n): 1 where strictly between the bounds, 0 elsewhere
     c: torch.Tensor  # (batch, 2m): Wᵀ(point − x)
     mc: torch.Tensor  # (batch, 2m): M c
 
@@ -26,38 +26,49 @@ def generalized_cauchy_point(x, g, lower, upper, memory):
 
     ``x``, ``g``, ``lower``, ``upper``: (batch, n); ``memory``: the Hessian model of each row.
     """
-    room = torch.where(g > 0, x - lower, x - upper)
-    breakpoint = torch.where(g != 0, room / g, torch.inf)  # when the coordinate meets its bound; 0: it is there
-    d = torch.where(breakpoint > 0, -g, 0)
+    # −g where the coordinate may move. In-place comparisons that stay in floats: where() and bools are several times slower.
+    d = torch.clamp(x - g, lower, upper).sub_(x).ne_(0).mul_(g).neg_()
     gram, p, _ = memory.gram(d)
     inverse = memory.middle(gram)
-    mp = solve(inverse, p)
+    m = torch.linalg.inv_ex(inverse)[0]
+    mp = times(m, p)
     slope = -(d * d).sum(1)
     curvature = -memory.theta * slope - (p * mp).sum(1)
     # A model that rounding has made flat or concave is taken as θI.
     t = torch.where(slope < 0, torch.where(curvature > 0, -slope / curvature, 1 / memory.theta), 0)
     c, mc = t.unsqueeze(1) * p, t.unsqueeze(1) * mp
 
-    ahead = torch.where(breakpoint > 0, breakpoint, torch.inf)
-    bent = (ahead.amin(1) < t).nonzero().squeeze(1)
-    for k in (min(_FEW, x.shape[1]), x.shape[1]):
-        if not len(bent):
-            break
-        found, t_bent, c_bent = _first_minimiser(
-            ahead[bent], d[bent], p[bent], -slope[bent], inverse[bent], bent, memory, k
+    moved = torch.addcmul(x, t.unsqueeze(1), d)
+    point = torch.clamp(moved, lower, upper)
+    bent = moved.sub_(point).abs_().amax(1).nonzero().squeeze(1)  # where the path meets the box first
+    if len(bent):
+        c[bent], point[bent] = _along_the_bends(x, d, lower, upper, p, -slope, m, bent, memory)
+        mc[bent] = times(m[bent], c[bent])
+    free = (point - lower).mul_(upper - point).gt_(0)
+    return CauchyPoint(point, free, c, mc), inverse
+
+
+def _along_the_bends(x, d, lower, upper, p, s0, m, row, memory):
+    """The Cauchy points of the rows ``row``, whose paths bend: c = Wᵀ(point − x), and the points."""
+    x, d, p, s0, m = x[row], d[row], p[row], s0[row], m[row]
+    lower, upper = take(lower, row), take(upper, row)
+    bound = torch.copysign(x.new_tensor(torch.inf), d).clamp(lower, upper)
+    ahead = torch.where(d == 0, torch.inf, (bound - x) / d)  # when each coordinate meets its bound
+    t, c = torch.zeros_like(s0), torch.zeros_like(p)
+    left = torch.arange(len(row), device=x.device)
+    k = 0
+    while len(left):  # most paths end within a few bends; the others look eight times as far, and so on
+        k = min(max(8 * k, _FEW), x.shape[1])
+        found, t[left], c[left] = _first_minimiser(
+            ahead[left], d[left], p[left], s0[left], m[left], row[left], memory, k
         )
-        hit = bent[found]
-        t[hit], c[hit] = t_bent[found], c_bent[found]
-        mc[hit] = solve(inverse[hit], c[hit])
-        bent = bent[~found]
-
-    moved = torch.clamp(x + t.unsqueeze(1) * d, lower, upper)
-    point = torch.where(breakpoint <= t.unsqueeze(1), torch.where(g > 0, lower, upper), moved)
-    point = torch.where(d == 0, x, point)
-    return CauchyPoint(point, (point > lower) & (point < upper), c, mc), inverse
+        left = left[~found] if k < x.shape[1] else left[:0]
+    t = t.unsqueeze(1)
+    inside = torch.clamp(x + t * d, lower, upper)
+    return c, torch.where(ahead <= t, bound, inside)
 
 
-def _first_minimiser(ahead, d, p0, s0, inverse, row, memory, k):
+def _first_minimiser(ahead, d, p0, s0, m, row, memory, k):
     """Look for the first local minimiser on the first ``k`` segments of the path.
 
     Segment j runs from t_j to t_{j+1} (t_0 = 0) with j coordinates held at their bounds. On it, with S the sum of d² over
@@ -83,7 +94,7 @@ def _first_minimiser(ahead, d, p0, s0, inverse, row, memory, k):
     released = (memory.columns(row, order) * d.unsqueeze(1)).cumsum(2)
     p = p0.unsqueeze(2) - torch.cat([zero, released], 2)[:, :, : ends.shape[1]]
     c = torch.cat([zero, (p * length.unsqueeze(1)).cumsum(2)[:, :, :-1]], 2)
-    mp = solve(inverse, p)
+    mp = torch.bmm(m, p)
     bent = memory.theta[row].unsqueeze(1) * moving
     slope = torch.where(moving > 0, -moving + start * bent - (mp * c).sum(1), 0)
     curvature = bent - (mp * p).sum(1)

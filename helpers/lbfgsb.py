@@ -11,10 +11,10 @@ import torch
 
 from helpers.cauchy import generalized_cauchy_point
 from helpers.linesearch import line_search
-from helpers.memory import Memory
+from helpers.memory import Memory, take
 from helpers.subspace import subspace_minimum
 
-_RUNNING, _GRADIENT, _REDUCTION, _ROUNDING, _ITERATIONS, _EVALUATIONS, _ABNORMAL, _NOT_FINITE = range(8)
+RUNNING, _GRADIENT, _REDUCTION, _ROUNDING, _ITERATIONS, _EVALUATIONS, _ABNORMAL, _NOT_FINITE = range(8)
 _REASONS = (
     "running",
     "converged: the projected gradient is at most gtol",
@@ -75,100 +75,143 @@ def minimize(
     for name, option in {"maxcor": maxcor, "maxls": maxls}.items():
         if option < 1:
             raise ValueError(f"{name} must be at least 1, got {option}.")
-    batch, n = x.shape
-    eps = torch.finfo(x.dtype).eps
-    ftol = max(ftol, eps)
+    batch = len(x)
+    best_x, best_value = x.clone(), x.new_full((batch,), torch.nan)
+    iterations, evaluations, code = (torch.zeros(batch, dtype=torch.long, device=x.device) for _ in range(3))
 
-    best_x, best_value = x.clone(), torch.full_like(x[:, 0] if n else x.sum(1), torch.nan)
-    iterations = torch.zeros(batch, dtype=torch.long, device=x.device)
-    evaluations, codes = iterations.clone(), iterations.clone()
-    if batch == 0:
-        return MinimizeResult(best_x, best_value, iterations, evaluations, codes > 0, ())
+    def watched(x, *args):
+        *args, row = args
+        value = fun(x, *args)
+        if torch.is_tensor(value) and value.shape == row.shape:
+            seen = value.detach()
+            better = torch.isfinite(seen) & ~(seen >= best_value[row])
+            put = row[better]
+            best_x[put], best_value[put] = x.detach()[better], seen[better]
+        return value
 
-    rows = torch.arange(batch, device=x.device)  # which problem each running row is
-
-    def evaluate(x, subset):
-        which = rows if subset is None else rows[subset]
-        value, g = _value_and_gradient(fun, x, [a[which] for a in args] if len(which) < batch else args)
-        better = torch.isfinite(value) & ~(value >= best_value[which])
-        put = which[better]
-        best_x[put], best_value[put] = x[better], value[better]
-        return value, g
-
-    value, g = evaluate(x, None)
-    evaluations += 1
-    code = torch.where(torch.isfinite(value) & torch.isfinite(g).all(1), _RUNNING, _NOT_FINITE)
-    code = torch.where((code == _RUNNING) & (_projected_gradient(x, g, lower, upper) <= gtol), _GRADIENT, code)
-    if maxiter < 1:
-        code = torch.where(code == _RUNNING, _ITERATIONS, code)
-    bounded = (torch.isfinite(lower) | torch.isfinite(upper)).any(1)
-    boxed = (torch.isfinite(lower) & torch.isfinite(upper)).all(1)
-    memory = Memory(batch, n, maxcor, x)
-    iteration = 0
-
-    while True:
-        running = code == _RUNNING
-        left = running.nonzero().squeeze(1)
-        if len(left) < len(rows):  # finished rows leave
-            codes[rows] = code
-            if not len(left):
+    if batch:
+        rows = torch.arange(batch, device=x.device)
+        solver = Solver(watched, x, lower, upper, (*args, rows), maxcor, ftol, gtol, maxiter, maxfun, maxls)
+        while True:
+            ended = solver.code != RUNNING
+            if ended.any():
+                rows = solver.args[-1][ended]
+                code[rows] = solver.code[ended]
+                iterations[rows], evaluations[rows] = solver.iterations[ended], solver.evaluations[ended]
+                solver.keep((~ended).nonzero().squeeze(1))
+            if not len(solver.x):
                 break
-            rows, x, g, value, code = rows[left], x[left], g[left], value[left], code[left]
-            lower, upper, bounded, boxed = lower[left], upper[left], bounded[left], boxed[left]
-            memory.keep(left)
-        iteration += 1
+            solver.step()
+    status = tuple(_REASONS[c] for c in code.tolist())
+    return MinimizeResult(best_x, best_value, iterations, evaluations, code <= _ROUNDING, status)
 
+
+class Solver:
+    """The rows in flight, and one iteration of L-BFGS-B for all of them: ``step``.
+
+    After a step, ``code`` (rows,) tells which rows have ended. Whoever drives the solver drops them with ``keep`` or gives
+    their places new work with ``restart``; a row that has ended must not be stepped again.
+    """
+
+    def __init__(self, fun, x, lower, upper, args, maxcor, ftol, gtol, maxiter, maxfun, maxls):
+        self.fun, self.gtol, self.maxiter, self.maxfun, self.maxls = fun, gtol, maxiter, maxfun, maxls
+        self.eps = torch.finfo(x.dtype).eps
+        self.ftol = max(ftol, self.eps)
+        self.x, self.lower, self.upper, self.args = x, lower, upper, list(args)
+        below, above = (torch.as_tensor(bound, device=x.device).isfinite().expand(x.shape) for bound in (lower, upper))
+        self.bounded, self.boxed = (below | above).any(1), (below & above).all(1)
+        self.memory = Memory(len(x), x.shape[1], maxcor, x)
+        self.iterations = torch.zeros(len(x), dtype=torch.long, device=x.device)
+        self.evaluations, self.code = self.iterations.clone(), self.iterations.clone()
+        self.value, self.g = x[:, :1].sum(1), torch.zeros_like(x)
+        self.clock = 0
+        self._begin(torch.arange(len(x), device=x.device))
+
+    def keep(self, index):
+        """Drop every row but those in ``index``."""
+        for name in ("x", "value", "g", "code", "iterations", "evaluations", "bounded", "boxed"):
+            setattr(self, name, getattr(self, name)[index])
+        self.lower, self.upper = take(self.lower, index), take(self.upper, index)
+        self.args = [a[index] for a in self.args]
+        self.memory.keep(index)
+
+    def restart(self, index, x, args):
+        """Give the rows ``index`` a new start and new arguments. Their memory stays: empty it where it no longer fits."""
+        self.x[index] = x
+        for old, new in zip(self.args, args, strict=True):
+            old[index] = new
+        self.iterations[index] = 0
+        self.evaluations[index] = 0
+        self._begin(index)
+
+    def _begin(self, index):
+        value, g = self._evaluate(self.x[index], index)
+        self.value[index], self.g[index] = value, g
+        self.evaluations[index] += 1
+        code = torch.where(torch.isfinite(value) & torch.isfinite(g).all(1), RUNNING, _NOT_FINITE)
+        still = self._projected_gradient(index) <= self.gtol
+        code = torch.where((code == RUNNING) & still, _GRADIENT, code)
+        self.code[index] = code if self.maxiter > 0 else torch.where(code == RUNNING, _ITERATIONS, code)
+
+    def _evaluate(self, x, index):
+        return _value_and_gradient(self.fun, x, self.args if index is None else [a[index] for a in self.args])
+
+    def _projected_gradient(self, index=None):
+        """max_i |P(x − g) − x|_i, zero exactly at a stationary point of the bounded problem: (rows,)."""
+        x, g, lower, upper = self.x, self.g, self.lower, self.upper
+        if index is not None:
+            x, g, lower, upper = x[index], g[index], take(lower, index), take(upper, index)
+        return torch.clamp(x - g, lower, upper).sub_(x).abs_().amax(1) if x.shape[1] else x.sum(1)
+
+    def step(self):
+        """One iteration: Cauchy point, subspace minimum, line search, memory, stopping tests."""
+        x, value, g, lower, upper, memory = self.x, self.value, self.g, self.lower, self.upper, self.memory
+        self.clock += 1
         cauchy, inverse = generalized_cauchy_point(x, g, lower, upper, memory)
-        d = subspace_minimum(x, g, lower, upper, memory, cauchy, inverse) - x
+        d = subspace_minimum(x, g, lower, upper, memory, cauchy, inverse).sub_(x)
         slope = (d * g).sum(1)
         lost = ~(slope < 0)
         if lost.any():  # rounding has made this model useless: start again from steepest descent
             memory.forget(lost)
-            d[lost] = torch.clamp(x - g, lower, upper)[lost] - x[lost]
+            d[lost] = (torch.clamp(x - g, lower, upper) - x)[lost]
             slope = (d * g).sum(1)
         fresh = memory.stamp[:, 0] < 0
-        step = torch.where(fresh & ~boxed, torch.linalg.vector_norm(d, dim=1).reciprocal().clamp(max=1), 1)
-        noise = 4 * eps * value.abs()
+        step = torch.where(fresh & ~self.boxed, torch.linalg.vector_norm(d, dim=1).reciprocal().clamp(max=1), 1)
+        noise = 4 * self.eps * value.abs()
 
-        def longest(subset, x=x, d=d, lower=lower, upper=upper, fresh=fresh & bounded):
-            x, d, lower, upper = x[subset], d[subset], lower[subset], upper[subset]
-            room = torch.where(d > 0, (upper - x) / d, torch.where(d < 0, (lower - x) / d, torch.inf))
-            return torch.where(fresh[subset], 1, room.amin(1).clamp(1, 1e10))
+        def longest(index):
+            at, along = x[index], d[index]
+            room = torch.where(along > 0, take(upper, index) - at, take(lower, index) - at) / along
+            room = torch.where(along == 0, torch.inf, room).amin(1).clamp(1, 1e10)
+            return torch.where((fresh & self.bounded)[index], 1, room)
 
-        new = line_search(evaluate, x, value, g, d, slope, step, longest, lower, upper, maxls, noise)
-        s, y = new.x - x, new.g - g
+        new = line_search(self._evaluate, x, value, g, d, slope, step, longest, lower, upper, self.maxls, noise)
+        y = new.g - g
+        s = new.x - x
         sy = (s * y).sum(1)
         # Relative tests: the pair must show curvature, and a change of gradient that is more than rounding.
-        useful = new.accepted & (sy > eps * -slope * new.step) & (y.abs().amax(1) > 2 * eps * g.abs().amax(1))
-        memory.update(s, y, sy, useful, iteration)
+        changed = y.abs().amax(1) > 2 * self.eps * g.abs().amax(1)
+        memory.update(s, y, sy, new.accepted & (sy > self.eps * -slope * new.step) & changed, self.clock)
 
         reduction = value - new.value
         scale = torch.maximum(value.abs(), new.value.abs()).clamp(min=1)
-        move = new.accepted | (reduction > 0)
-        x = torch.where(move.unsqueeze(1), new.x, x)
-        g = torch.where(move.unsqueeze(1), new.g, g)
-        value = torch.where(move, new.value, value)
-        iterations[rows] = iteration
-        evaluations[rows] += new.evaluations
+        failed, moved = ~new.accepted, new.accepted | (reduction > 0)
+        self.x, self.value, self.g = new.x, new.value, new.g
+        if not moved.all():
+            back = ~moved
+            self.x[back], self.value[back], self.g[back] = x[back], value[back], g[back]
+        self.iterations += 1
+        self.evaluations += new.evaluations
 
-        failed = ~new.accepted
-        code = torch.where(evaluations[rows] >= maxfun, _EVALUATIONS, code)
-        if iteration >= maxiter:
-            code = torch.where(code == _RUNNING, _ITERATIONS, code)
-        code = torch.where(new.accepted & (reduction <= ftol * scale), _REDUCTION, code)
-        code = torch.where(failed & fresh, torch.where(-slope <= 8 * noise, _ROUNDING, _ABNORMAL), code)
-        code = torch.where(move & (_projected_gradient(x, g, lower, upper) <= gtol), _GRADIENT, code)
-        code = torch.where(new.finite, code, _NOT_FINITE)
+        code = torch.where(self.iterations >= self.maxiter, _ITERATIONS, RUNNING)
+        code = torch.where(self.evaluations >= self.maxfun, _EVALUATIONS, code)
+        code = torch.where(new.accepted & (reduction <= self.ftol * scale), _REDUCTION, code)
+        code = torch.where(moved & (self._projected_gradient() <= self.gtol), _GRADIENT, code)
         if failed.any():
+            hopeless = torch.where(-slope <= 8 * noise, _ROUNDING, _ABNORMAL)
+            code = torch.where(failed & fresh & (code != _GRADIENT), hopeless, code)
             memory.forget(failed)
-
-    status = tuple(_REASONS[c] for c in codes.tolist())
-    return MinimizeResult(best_x, best_value, iterations, evaluations, codes <= _ROUNDING, status)
-
-
-def _projected_gradient(x, g, lower, upper):
-    """max_i |P(x − g) − x|_i, zero exactly at a stationary point of the bounded problem: (rows,)."""
-    return (torch.clamp(x - g, lower, upper) - x).abs().amax(1)
+        self.code = torch.where(new.finite, code, _NOT_FINITE)
 
 
 def _value_and_gradient(fun, x, args):
@@ -199,13 +242,15 @@ def _checked(x0, lower, upper, args):
             raise ValueError(f"x0 is on {x0.device} but {name} is on {bound.device}; move one of them.")
         bound = torch.as_tensor(bound, dtype=x0.dtype, device=x0.device)
         try:
-            bounds.append(torch.broadcast_to(bound, x0.shape))
+            torch.broadcast_to(bound, x0.shape)
+            # A number stays a number: a bound that is the same everywhere costs no memory traffic.
+            bounds.append(bound.item() if bound.numel() == 1 else bound.reshape(*[1] * (2 - bound.ndim), *bound.shape))
         except RuntimeError:
             raise ValueError(
                 f"{name}, shape {tuple(bound.shape)}, does not broadcast to x0's {tuple(x0.shape)}."
             ) from None
     lower, upper = bounds
-    if not (lower <= upper).all():
+    if not torch.as_tensor(lower <= upper).all():
         raise ValueError("lower must be at most upper everywhere, and neither may be NaN.")
     outside = ((x0 < lower) | (x0 > upper)).any(1)
     if outside.any():

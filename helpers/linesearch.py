@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from helpers.memory import take
+
 DECREASE, CURVATURE, WIDTH = 1e-3, 0.9, 0.1  # ftol, gtol and xtol of L-BFGS-B's line search
 
 
@@ -28,7 +30,7 @@ def line_search(evaluate, x, value, g, d, slope, step, longest, lower, upper, ma
     ``noise`` (batch,): how far apart two values may be by rounding alone. Without it a float32 search near a minimum sees
     noise where it looks for a decrease, and never ends.
     """
-    trial = torch.clamp(x + step.unsqueeze(1) * d, lower, upper)
+    trial = torch.addcmul(x, step.unsqueeze(1), d).clamp_(lower, upper)
     trial_value, trial_g = evaluate(trial, None)
     trial_slope = (trial_g * d).sum(1)
     finite = torch.isfinite(trial_value) & torch.isfinite(trial_slope)
@@ -45,14 +47,14 @@ def line_search(evaluate, x, value, g, d, slope, step, longest, lower, upper, ma
     if not len(rows) or maxls <= 1:
         return out
 
-    x, d, lower, upper = x[rows], d[rows], lower[rows], upper[rows]
+    x, d, lower, upper = x[rows], d[rows], take(lower, rows), take(upper, rows)
     start, slope, noise = value[rows], slope[rows], noise[rows]
     search = _Bracket(start, slope, step[rows], longest)
     step, trial_value, trial_slope = step[rows], trial_value[rows], trial_slope[rows]
     best_value = torch.where(trial_value < start, trial_value, start)
     for _ in range(maxls - 1):
         step, stuck = search.next(step, trial_value, trial_slope)
-        trial = torch.clamp(x + step.unsqueeze(1) * d, lower, upper)
+        trial = torch.addcmul(x, step.unsqueeze(1), d).clamp_(lower, upper)
         trial_value, trial_g = evaluate(trial, rows)
         trial_slope = (trial_g * d).sum(1)
         finite = torch.isfinite(trial_value) & torch.isfinite(trial_slope)
@@ -71,7 +73,7 @@ def line_search(evaluate, x, value, g, d, slope, step, longest, lower, upper, ma
         if not len(left):
             break
         if len(left) < len(rows):
-            x, d, lower, upper, rows = x[left], d[left], lower[left], upper[left], rows[left]
+            x, d, lower, upper, rows = x[left], d[left], take(lower, left), take(upper, left), rows[left]
             start, slope, noise, longest = start[left], slope[left], noise[left], longest[left]
             best_value = best_value[left]
             step, trial_value, trial_slope = step[left], trial_value[left], trial_slope[left]

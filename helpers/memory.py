@@ -40,10 +40,26 @@ class Memory:
         self.theta = torch.where(useful, (y * y).sum(1) / sy, self.theta)
 
     def forget(self, which):
-        """Empty the memory of the rows where the boolean ``which`` is true: B is the identity again."""
+        """Empty the memory of the rows ``which`` (a mask or an index): B is the identity again."""
         self.rows[which] = 0
         self.stamp[which] = -1
         self.theta[which] = 1
+
+    def add_curvature(self, index, amount):
+        """The functions of the rows ``index`` have gained amount/2·‖x − a‖², (len(index),): every y gains amount·s.
+
+        A row that would lose its positive curvature by that (a negative amount) is emptied.
+        """
+        m, row = self.pairs, torch.arange(len(index), device=index.device)
+        rows = self.rows[index]
+        s = rows[:, m:-1]
+        y = rows[:, :m].add_(amount.view(-1, 1, 1) * s)
+        sy, latest = (s * y).sum(2), self.stamp[index].argmax(1)
+        used = self.stamp[index] >= 0
+        self.rows[index] = rows
+        theta = y[row, latest].square().sum(1) / sy[row, latest]
+        self.theta[index] = torch.where(used[:, 0], theta, 1)
+        self.forget(index[(used & ~(sy > 0)).any(1)])
 
     def keep(self, index):
         """Drop every row but those in ``index``."""
@@ -85,16 +101,16 @@ class Memory:
 
     def columns(self, row, coordinate):
         """The columns of Wᵀ that belong to ``coordinate`` (r, k) of the rows ``row`` (r,): (r, 2 pairs, k)."""
-        flat = torch.arange(2 * self.pairs, device=row.device).view(1, -1, 1)
-        picked = self.rows[row.view(-1, 1, 1), flat, coordinate.unsqueeze(1)]
-        return picked * self.scale()[row].unsqueeze(2)
+        pair = torch.arange(2 * self.pairs, device=row.device).view(1, -1, 1)
+        first = (row.view(-1, 1, 1) * self.rows.shape[1] + pair) * self.rows.shape[2]
+        return self.rows.take(first + coordinate.unsqueeze(1)) * self.scale()[row].unsqueeze(2)
 
 
-def solve(matrix, right):
-    """matrix⁻¹ right for a batch of small symmetric, indefinite systems; a singular one gives NaN or inf, never an error.
+def take(tensor, index):
+    """The rows ``index`` of a bound: a number, or a tensor whose first dimension is the batch, or 1 for all rows alike."""
+    return tensor if isinstance(tensor, float) or len(tensor) == 1 else tensor[index]
 
-    ``right``: (batch, k) or (batch, k, columns).
-    """
-    if right.ndim == 2:
-        return torch.linalg.solve_ex(matrix, right.unsqueeze(2))[0].squeeze(2)
-    return torch.linalg.solve_ex(matrix, right)[0]
+
+def times(matrix, vector):
+    """A matrix-vector product for each row: (batch, k, k) and (batch, k) to (batch, k)."""
+    return torch.bmm(matrix, vector.unsqueeze(2)).squeeze(2)

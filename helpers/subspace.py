@@ -5,7 +5,7 @@ Byrd, Lu, Nocedal & Zhu (1995), section 5.1 (direct primal method), and the proj
 
 import torch
 
-from helpers.memory import solve
+from helpers.memory import take, times
 
 
 def subspace_minimum(x, g, lower, upper, memory, cauchy, inverse):
@@ -16,16 +16,16 @@ def subspace_minimum(x, g, lower, upper, memory, cauchy, inverse):
     r is never formed: W_Fᵀ r follows from the same Gram matrix as W_FᵀW_F.
     """
     theta = memory.theta.unsqueeze(1)
-    free = cauchy.free.to(x.dtype)
-    gram, right, rows = memory.gram(g + theta * (cauchy.point - x), free)
-    reduced = right - torch.bmm(gram, cauchy.mc.unsqueeze(2)).squeeze(2)
-    weights = solve(inverse - gram / theta.unsqueeze(2), reduced)
+    gram, right, rows = memory.gram(torch.addcmul(g, theta, cauchy.point - x), cauchy.free)
+    reduced = (right - times(gram, cauchy.mc)).unsqueeze(2)
+    # solve_ex: a singular system gives NaN or inf, which the caller sees in its slope, and no error.
+    weights = torch.linalg.solve_ex(inverse - gram / theta.unsqueeze(2), reduced)[0].squeeze(2)
     step = memory.combine(rows, cauchy.mc / theta - weights / theta**2, -1 / memory.theta)
 
     target = torch.clamp(cauchy.point + step, lower, upper)
     uphill = ~(((target - x) * g).sum(1) < 0)
     if uphill.any():  # the projection spoilt the descent: cut the step where it meets the box instead (1995)
-        at, step, low, high = cauchy.point[uphill], step[uphill], lower[uphill], upper[uphill]
+        at, step, low, high = cauchy.point[uphill], step[uphill], take(lower, uphill), take(upper, uphill)
         room = torch.where(step > 0, (high - at) / step, torch.where(step < 0, (low - at) / step, torch.inf))
         cut = room.amin(1, keepdim=True).clamp(max=1)
         target[uphill] = torch.clamp(at + cut * step, low, high)

@@ -1,0 +1,55 @@
+"""What an attack returns."""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """One entry an image, in the order of the images; ... stands for the shape of one image.
+
+    Where an attack failed, ``success`` is False, ``adversarial`` the image itself and ``distortion`` zero: leave those
+    rows out of any mean, as in ``result.distortion[result.success].mean()``.
+    """
+
+    adversarial: torch.Tensor  # (batch, ...): x + r, every pixel in [0, 1] exactly
+    perturbation: torch.Tensor  # (batch, ...): r = adversarial − image
+    targets: torch.Tensor  # (batch,): the label that was wanted; without targets, the one that was reached
+    c: torch.Tensor  # (batch,): the c of (P_c) that gave r; NaN where there is none
+    distortion: torch.Tensor  # (batch,): sqrt(mean r²), the paper's root mean square change per pixel
+    success: torch.Tensor  # (batch,) bool: judged on ``adversarial`` as it stands here
+    evaluations: torch.Tensor  # (batch,): forward and backward passes spent on the image
+    status: tuple  # (batch,) strings: what happened, in words
+
+    @property
+    def norm(self):
+        """‖r‖₂ of each perturbation, (batch,)."""
+        return torch.linalg.vector_norm(self.perturbation.flatten(1), dim=1)
+
+    def with_status(self, status):
+        """The same result with other words."""
+        return replace(self, status=tuple(status))
+
+    def __repr__(self):
+        if not len(self.success):
+            return "AttackResult(no images)"
+        reached = f"{int(self.success.sum())} of {len(self.success)} reached"
+        mean = self.distortion[self.success].mean().item()
+        return f"AttackResult({reached}, mean distortion {mean:.4f}, {self.evaluations.float().mean():.0f} evaluations an image)"
+
+
+def assemble(network, images, adversarial, targets, c, evaluations, status=None):
+    """Build the AttackResult of any attack: success is judged here, for all alike, on the tensors that are returned.
+
+    ``status``: (batch,) strings; by default "found" or "not found".
+    """
+    with torch.no_grad():
+        said = [network(part).argmax(1) for part in adversarial.split(4096)] if len(images) else []
+    success = torch.cat(said) == targets if said else targets.new_zeros(0, dtype=torch.bool)
+    adversarial = torch.where(success.view(-1, *[1] * (images.ndim - 1)), adversarial, images)
+    perturbation = adversarial - images
+    distortion = perturbation.flatten(1).square().mean(1).sqrt()
+    c = torch.where(success, c, torch.nan)
+    status = tuple("found" if ok else "not found" for ok in success.tolist()) if status is None else tuple(status)
+    return AttackResult(adversarial, perturbation, targets, c, distortion, success, evaluations, status)
