@@ -33,9 +33,11 @@ class Stage:
 def train(network, decay, images, labels, checkpoint, autoencoder=False, title="training"):
     """Trains a Sequential of Linear and Sigmoid layers in place, whatever weights it has, always from the same seed.
 
-    decay: λ of each linear layer. images (n, 784) in [0, 1], labels (n,). autoencoder: train the first layer as a
-    sparse autoencoder, freeze it, and train the last one on top. checkpoint: a path. What is done is written there
-    after each round, and an interrupted training goes on from it, to the same weights as if nothing had happened.
+    decay: λ of each linear layer. images (n, 784) in [0, 1], labels (n,).
+    checkpoint: a path. What is done is written there after each round, and an interrupted training goes on from it, to
+    the same weights as if nothing had happened.
+    autoencoder: train the first layer as a sparse autoencoder on the images alone, freeze it, and train the last one on
+    top; decay is then the λ of the last.
     Returns the seconds of processor time spent, those before an interruption included.
     """
     done = torch.load(checkpoint, weights_only=True) if checkpoint.exists() else None
