@@ -1,7 +1,8 @@
 """The search over c: for each image the largest c whose minimiser of (P_c) is given the target label.
 
-By the exchange lemma ‖r(c)‖ falls as c grows, so the largest succeeding c gives the smallest perturbation. The margin of the
-minimiser, max_{j≠l} z_j − z_l, is a smooth increasing function of log c near its root: false position finds it in a few solves.
+By the exchange lemma ‖r(c)‖ falls as c grows, so the largest succeeding c gives the smallest perturbation. The margin
+of the minimiser, max_{j≠l} z_j − z_l, is a smooth increasing function of log c near its root: false position finds it
+in a few solves.
 """
 
 import torch
@@ -11,7 +12,7 @@ from helpers.penalty import Penalty, margin, reached
 
 PAIRS = 5  # the memory of the solver: more pairs cost more than they save here
 FTOL = 3e-4  # of each solve: the solves are steps of a search, each from where the last ended, so none needs more
-GAP = 5e-4  # an image is done when its ‖r‖ is within this of the ‖r‖ at a c that fails, which no success can beat
+GAP = 2e-4  # an image is done when its ‖r‖ is within this of the ‖r‖ at a c that fails, which no success can beat
 SOLVES = 30  # of one image at one sharpness
 
 
@@ -41,8 +42,8 @@ class Search:
     def _first_guess(self, row):
         """log c from the margin and its gradient at the image.
 
-        If the margin were linear, with gradient a over the pixels that may move, then r = −a·margin/‖a‖²; where two labels tie,
-        the loss has gradient a/2, and 2 c r = −a/2 gives c = ‖a‖²/(4 margin), for the norm itself c = ‖a‖/2.
+        If the margin were linear, with gradient a over the pixels that may move, then r = −a·margin/‖a‖²; where two
+        labels tie, the loss has gradient a/2, and 2 c r = −a/2 gives c = ‖a‖²/(4 margin); for the norm, c = ‖a‖/2.
         """
         x = self.images[row].requires_grad_(True)
         with torch.enable_grad():
@@ -93,7 +94,8 @@ class Search:
     def _advance(self, row, x, evaluations):
         """Take in the minimisers ``x`` at the present c of the images ``row``.
 
-        Returns where each starts next, whether it goes on, and whether its old memory still fits (the objective has changed by c alone).
+        Returns where each starts next, whether it goes on, and whether its old memory still fits: it does where the
+        objective has changed by c alone.
         """
         self.evaluations[row] += evaluations
         self.solves[row] += 1

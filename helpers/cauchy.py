@@ -26,7 +26,7 @@ def generalized_cauchy_point(x, g, lower, upper, memory):
 
     ``x``, ``g``, ``lower``, ``upper``: (batch, n); ``memory``: the Hessian model of each row.
     """
-    # −g where the coordinate may move. In-place comparisons that stay in floats: where() and bools are several times slower.
+    # −g where the coordinate may move. The comparison stays in floats: bools and where() are several times slower.
     d = torch.clamp(x - g, lower, upper).sub_(x).ne_(0).mul_(g).neg_()
     gram, p, _ = memory.gram(d)
     inverse = memory.middle(gram)
@@ -71,8 +71,8 @@ def _along_the_bends(x, d, lower, upper, p, s0, m, row, memory):
 def _first_minimiser(ahead, d, p0, s0, m, row, memory, k):
     """Look for the first local minimiser on the first ``k`` segments of the path.
 
-    Segment j runs from t_j to t_{j+1} (t_0 = 0) with j coordinates held at their bounds. On it, with S the sum of d² over
-    those still moving, p = Wᵀd and c = Wᵀ(x(t_j) − x):   f' = −S + θ t_j S − pᵀMc,   f'' = θS − pᵀMp.
+    Segment j runs from t_j to t_{j+1} (t_0 = 0) with j coordinates held at their bounds. On it, with S the sum of d²
+    over those still moving, p = Wᵀd and c = Wᵀ(x(t_j) − x):   f' = −S + θ t_j S − pᵀMc,   f'' = θS − pᵀMp.
     Returns which rows found it, its t, and c there.
     """
     whole = k == ahead.shape[1]

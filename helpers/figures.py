@@ -53,7 +53,8 @@ def digit(ax, image, title=None):
 def perturbation(ax, r, title=None, scale=None):
     """Show 784 signed pixel changes, red for more ink and blue for less, on a scale centred at zero.
 
-    ``scale`` is the change at which the colour saturates (the largest |r| when left out). Returns the image, for a colour bar.
+    ``scale`` is the change at which the colour saturates, the largest |r| when left out. Returns the image, for a
+    colour bar.
     """
     r = np.asarray(r).reshape(28, 28)
     scale = float(np.abs(r).max()) or 1.0 if scale is None else scale

@@ -1,4 +1,4 @@
-"""The attack of Szegedy et al. (2013), section 4.1, for many images at once: (P_c) by L-BFGS-B, and the search over c."""
+"""The attack of Szegedy et al. (2013), section 4.1, for many images at once: (P_c) by L-BFGS-B, the largest c."""
 
 import warnings
 
@@ -17,18 +17,18 @@ _VECTORS = 32  # the memory that one row in flight takes, in vectors of its leng
 def attack(network, images, targets=None, *, norm="squared", sharpness=1.0, max_batch=None, progress=True):
     """Find the smallest perturbation r with network(image + r) = target and image + r in [0, 1], image by image.
 
-    For each image: the largest c for which the minimiser of c‖r‖² + CE(x + r, target) over the box is given the target label,
-    each minimisation warm-started from the last; of all points that were evaluated, the closest that succeeds is returned.
+    For each image: the largest c for which the minimiser of c‖r‖² + CE(x + r, target) over the box is given the target
+    label, each minimisation warm-started from the last; of all points evaluated, the closest that succeeds is returned.
 
     Args:
         network: from (batch, ...) images to (batch, classes) logits, in eval mode; normalisation belongs inside it.
         images: (batch, ...) floats in [0, 1]. Their device and dtype are those of the whole call.
-        targets: (batch,) the label that each image is to be given. None: the nearest wrong label. The up to nine wrong labels
-            with the smallest linearised distance, margin / ‖∇margin‖ (for ten classes: all of them), are each attacked in
-            full, and the smallest perturbation is kept.
+        targets: (batch,) the label that each image is to be given. None: the nearest wrong label. The up to nine wrong
+            labels of smallest linearised distance, margin / ‖∇margin‖ (for ten classes: all of them), are each attacked
+            in full, and the smallest perturbation is kept.
         norm: "squared" penalises c‖r‖², "l2" the paper's c‖r‖.
-        sharpness: β > 0. The loss is CE(β·logits, target)/β; 1.0 is the paper's. An increasing schedule such as (1, 8, 64)
-            starts each stage from the last one's answer, and comes closer to the smallest perturbation there is.
+        sharpness: β > 0. The loss is CE(β·logits, target)/β; 1.0 is the paper's. An increasing schedule such as
+            (1, 8, 64) starts each stage from the last one's answer, and comes closer to the smallest perturbation.
         max_batch: at most so many images in flight at a time, which bounds the memory; None: what suits the device.
         progress: show a progress bar on anything over two seconds.
 
@@ -50,11 +50,8 @@ def attack(network, images, targets=None, *, norm="squared", sharpness=1.0, max_
     )
 
     with torch.no_grad():
-        said = (
-            torch.cat([network(part).argmax(1) for part in images.split(4096)])
-            if len(images)
-            else images.new_zeros(0).long()
-        )
+        said = [network(part).argmax(1) for part in images.split(4096)] if len(images) else []
+    said = torch.cat(said) if said else torch.zeros(0, dtype=torch.long, device=images.device)
     if targets is None:
         rivals = _nearest_labels(network, flat, shape, said, min(_NEAREST, classes - 1))
         owner = torch.arange(len(images), device=images.device).repeat_interleave(rivals.shape[1])
@@ -64,12 +61,10 @@ def attack(network, images, targets=None, *, norm="squared", sharpness=1.0, max_
         wanted = targets[owner]
 
     search = Search(network, flat[owner], wanted, shape, norm, schedule)
-    finished = True
     with tqdm(total=len(owner), desc="attack", unit="image", delay=2, disable=not progress, leave=False) as bar:
         try:
             search.run(slots, bar.update)
         except KeyboardInterrupt:
-            finished = False
             warnings.warn("interrupted: the images that were not finished keep their best so far", stacklevel=2)
 
     adversarial, c = flat.clone(), flat.new_full((len(flat),), torch.nan)
@@ -104,7 +99,10 @@ def _words(success, complete, there):
 
 
 def _nearest_labels(network, flat, shape, said, count):
-    """The ``count`` wrong labels of smallest linearised distance for each image, (batch, count) (Moosavi-Dezfooli 2016)."""
+    """The ``count`` wrong labels of smallest linearised distance for each image: (batch, count).
+
+    The distance is that of DeepFool (Moosavi-Dezfooli, Fawzi & Frossard 2016).
+    """
     distances = []
     for x, label in zip(flat.split(1024), said.split(1024), strict=True):
         x = x.requires_grad_(True)

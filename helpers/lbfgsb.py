@@ -56,14 +56,14 @@ def minimize(
     """Minimise ``fun`` in every row of ``x0``, subject to lower <= x <= upper, by L-BFGS-B.
 
     Args:
-        fun: ``fun(x, *args) -> values``, differentiable, from (rows, n) to (rows,); row i may depend on row i of x alone.
-            It is called with the rows that are still running.
+        fun: ``fun(x, *args) -> values``, differentiable, from (rows, n) to (rows,), each row by itself. It is called
+            with the rows that are still running.
         x0: (batch, n) float tensor, inside the box. Its device and dtype are those of the whole call.
-        lower, upper: None, a number, or a tensor that broadcasts to (batch, n); ±inf for no bound; equal to fix a variable.
+        lower, upper: None, a number, or a tensor that broadcasts to (batch, n); ±inf: no bound; equal: a fixed one.
         args: tensors with one entry a row, (batch, ...), handed to ``fun`` for the rows that it is called with.
         maxcor: pairs kept in the memory. ftol: stop where (f_k − f_{k+1}) / max(|f_k|, |f_{k+1}|, 1) <= ftol (taken
-            as at least the dtype's rounding error). gtol: stop where max_i |P(x − g) − x|_i <= gtol. maxiter, maxfun: of
-            each row. maxls: trial steps of a line search. Names and defaults are SciPy's.
+            as at least the dtype's rounding error). gtol: stop where max_i |P(x − g) − x|_i <= gtol. maxiter, maxfun:
+            of each row. maxls: trial steps of a line search. Names and defaults are SciPy's.
 
     Returns:
         MinimizeResult. A row's answer does not depend on the rows beside it (beyond the rounding of ``fun`` itself).
@@ -109,8 +109,8 @@ def minimize(
 class Solver:
     """The rows in flight, and one iteration of L-BFGS-B for all of them: ``step``.
 
-    After a step, ``code`` (rows,) tells which rows have ended. Whoever drives the solver drops them with ``keep`` or gives
-    their places new work with ``restart``; a row that has ended must not be stepped again.
+    After a step, ``code`` (rows,) tells which rows have ended. Whoever drives the solver drops them with ``keep`` or
+    gives their places new work with ``restart``; a row that has ended must not be stepped again.
     """
 
     def __init__(self, fun, x, lower, upper, args, maxcor, ftol, gtol, maxiter, maxfun, maxls):
@@ -136,7 +136,7 @@ class Solver:
         self.memory.keep(index)
 
     def restart(self, index, x, args):
-        """Give the rows ``index`` a new start and new arguments. Their memory stays: empty it where it no longer fits."""
+        """Give the rows ``index`` a new start and new arguments. Their memory stays: empty it where it does not fit."""
         self.x[index] = x
         for old, new in zip(self.args, args, strict=True):
             old[index] = new

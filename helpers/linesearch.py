@@ -1,4 +1,4 @@
-"""A line search for the strong Wolfe conditions, for many rows at once (Moré & Thuente 1994, as in MINPACK-2's dcsrch)."""
+"""A line search for the strong Wolfe conditions, for many rows at once (Moré & Thuente 1994; MINPACK-2's dcsrch)."""
 
 from dataclasses import dataclass
 
@@ -27,8 +27,8 @@ def line_search(evaluate, x, value, g, d, slope, step, longest, lower, upper, ma
 
     ``evaluate(x, rows)`` returns the values and gradients at ``x`` for the given rows (None: all of them);
     ``longest(rows)`` their longest allowed steps, asked only of the rows that do not take the first one.
-    ``noise`` (batch,): how far apart two values may be by rounding alone. Without it a float32 search near a minimum sees
-    noise where it looks for a decrease, and never ends.
+    ``noise`` (batch,): how far apart two values may be by rounding alone. Without it a float32 search near a minimum
+    sees noise where it looks for a decrease, and never ends.
     """
     trial = torch.addcmul(x, step.unsqueeze(1), d).clamp_(lower, upper)
     trial_value, trial_g = evaluate(trial, None)
@@ -145,7 +145,7 @@ class _Bracket:
 
 
 def _cubic_step(xt, xf, xg, yt, yf, yg, t, f, g, closed, low, high):
-    """A safeguarded cubic or quadratic step and the new interval (MINPACK-2's dcstep), by where() instead of by branches."""
+    """A safeguarded cubic or quadratic step and the new interval: MINPACK-2's dcstep, where() for branches."""
     turn = g * torch.sign(xg)
     higher, opposite, flatter = f > xf, turn < 0, g.abs() < xg.abs()
 
@@ -169,7 +169,7 @@ def _cubic_step(xt, xf, xg, yt, yf, yg, t, f, g, closed, low, high):
     secant = t + g / (g - xg) * (xt - t)
     two = torch.where((cubic - t).abs() > (secant - t).abs(), cubic, secant)
 
-    # 3. A lower value and a flatter slope of the same sign: the cubic only where it tends to infinity in the step's direction.
+    # 3. A lower value and a flatter slope of the same sign: the cubic only where it grows in the step's direction.
     ratio = (signed - g + theta) / (2 * signed + xg - g)
     cubic = torch.where((ratio < 0) & (root != 0), t + ratio * (xt - t), torch.where(t > xt, high, low))
     nearer = (cubic - t).abs() < (secant - t).abs()
@@ -179,7 +179,7 @@ def _cubic_step(xt, xf, xg, yt, yf, yg, t, f, g, closed, low, high):
     outer = torch.minimum(torch.maximum(torch.where(nearer, secant, cubic), low), high)
     three = torch.where(closed, inner, outer)
 
-    # 4. A lower value and a slope of the same sign that is no flatter: the cubic through the other end, or as far as allowed.
+    # 4. A lower value and a slope of the same sign, no flatter: the cubic through the other end, or as far as allowed.
     theta = 3 * (f - yf) / (yt - t) + yg + g
     signed = torch.where(t > yt, -1.0, 1.0) * gamma(theta, yg, g)
     cubic = t + (signed - g + theta) / (2 * signed - g + yg) * (yt - t)

@@ -13,8 +13,8 @@ import torch
 class Memory:
     """Up to ``pairs`` pairs (s, y) for each row of a (batch, n) problem.
 
-    ``rows``: (batch, 2 pairs + 1, n): the y, then the s, then one scratch row. A Gram matrix of all rows then yields the
-    inner products of the pairs and, in the same pass over memory, those of any vector put into the scratch row.
+    ``rows``: (batch, 2 pairs + 1, n): the y, then the s, then one scratch row. A Gram matrix of all rows then yields
+    the inner products of the pairs and, in the same pass over memory, those of any vector put into the scratch row.
     Each pair is divided by ‖s‖, which leaves B as it is and keeps M⁻¹ well scaled in float32.
     Pairs stay in the slot where they were written; ``stamp`` (batch, pairs) tells their order, -1 an empty slot.
     """
@@ -71,7 +71,7 @@ class Memory:
         return torch.cat([torch.ones_like(theta), theta], 1)
 
     def gram(self, vector, free=None):
-        """Inner products of the pairs with each other and with ``vector`` (batch, n), over the coordinates that are ``free``.
+        """Inner products of the pairs with each other and with ``vector`` (batch, n), over the ``free`` coordinates.
 
         Returns WᵀW (batch, 2 pairs, 2 pairs) and Wᵀ vector (batch, 2 pairs), and the masked rows for ``combine``.
         """
@@ -82,7 +82,7 @@ class Memory:
         return gram[:, :-1, :-1] * scale.unsqueeze(1) * scale.unsqueeze(2), gram[:, :-1, -1] * scale, rows
 
     def combine(self, rows, weights, vector_weight):
-        """W weights + vector_weight · vector, (batch, n), where ``rows`` and the vector are those of the last ``gram``."""
+        """W weights + vector_weight · vector, (batch, n); ``rows`` and the vector are those of the last ``gram``."""
         weights = torch.cat([weights * self.scale(), vector_weight.unsqueeze(1)], 1)
         return torch.bmm(weights.unsqueeze(1), rows).squeeze(1)
 
@@ -107,7 +107,7 @@ class Memory:
 
 
 def take(tensor, index):
-    """The rows ``index`` of a bound: a number, or a tensor whose first dimension is the batch, or 1 for all rows alike."""
+    """The rows ``index`` of a bound: a number, or a tensor with one row for each problem, or one for all."""
     return tensor if isinstance(tensor, float) or len(tensor) == 1 else tensor[index]
 
 

@@ -20,7 +20,7 @@ class Penalty:
         self.network, self.shape, self.norm, self.watch = network, shape, norm, watch
 
     def __call__(self, x, image, target, c, sharpness, row):
-        """(rows, n) → (rows,). ``image`` (rows, n); ``target``, ``c``, ``sharpness`` and ``row``, the image's number, (rows,)."""
+        """(rows, n) → (rows,). ``image``: (rows, n); ``target``, ``c``, ``sharpness``, its number ``row``: (rows,)."""
         logits = self.logits(x)
         size = self.size(x, image)
         if self.watch is not None:
@@ -31,7 +31,7 @@ class Penalty:
         return self.network(x.view(-1, *self.shape))
 
     def size(self, x, image):
-        """‖r‖² or ‖r‖ of each row, r = x − image. torch gives ‖r‖ the gradient 0 at r = 0: a start there is not stuck on NaN."""
+        """‖r‖² or ‖r‖ of each row, r = x − image. torch gives ‖r‖ the gradient 0 at r = 0, where the attack starts."""
         if self.norm == "squared":
             return functional.mse_loss(x, image, reduction="none").sum(1)
         return torch.linalg.vector_norm(x - image, dim=1)

@@ -36,7 +36,8 @@ class AttackResult:
             return "AttackResult(no images)"
         reached = f"{int(self.success.sum())} of {len(self.success)} reached"
         mean = self.distortion[self.success].mean().item()
-        return f"AttackResult({reached}, mean distortion {mean:.4f}, {self.evaluations.float().mean():.0f} evaluations an image)"
+        passes = self.evaluations.float().mean().item()
+        return f"AttackResult({reached}, mean distortion {mean:.4f}, {passes:.0f} evaluations an image)"
 
 
 def assemble(network, images, adversarial, targets, c, evaluations, status=None):

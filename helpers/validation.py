@@ -1,4 +1,4 @@
-"""What every attack asks of its arguments, at the door: one sentence that says what is wrong and what to pass instead."""
+"""What every attack asks of its arguments, at the door: one sentence saying what is wrong and what to pass instead."""
 
 import torch
 
@@ -76,7 +76,7 @@ def check_schedule(sharpness):
         raise ValueError(
             f"sharpness must be a positive number or an increasing schedule such as (1, 8, 64), got {sharpness}."
         )
-    if any(a >= b for a, b in zip(schedule, schedule[1:], strict=False)):
+    if list(schedule) != sorted(set(schedule)):
         raise ValueError(f"a sharpness schedule must increase, got {sharpness}.")
     return schedule
 
