@@ -1,0 +1,125 @@
+"""The picture of the c slider: a pure function of the state, the path and the image."""
+
+import numpy as np
+
+from helpers.widgets._axes import Axes
+from helpers.widgets._scene import Scene, ink, signed, square
+
+WIDTH, HEIGHT, SIDE = 900, 486, 168
+
+
+def c_label(state):
+    """The picture in words."""
+    reached = "reached" if state.success else "not reached"
+    best = "no c succeeds" if state.best is None else f"the largest c that succeeds is {state.best_c:.3g}"
+    return (
+        f"c = {state.c:.3g}: norm of r {state.norm:.3f}, distortion {state.distortion:.4f}, loss {state.loss:.3f}. "
+        f"The network says {state.prediction} with probability {state.probabilities[state.prediction]:.2f}; "
+        f"the target {state.target}, probability {state.probabilities[state.target]:.2f}, is {reached}; {best}."
+    )
+
+
+def c_scene(state, path, image):
+    """The Scene of ``state``, a CSliderState of the CPath ``path`` of ``image``."""
+    scene = Scene(WIDTH, HEIGHT, c_label(state))
+    x = square(image.cpu())
+    r = square(path.perturbation[state.index].cpu())
+    scale = max(float(path.perturbation.abs().max()), 1e-6)  # one scale for all c: a fading r is a shrinking r
+
+    top = 28
+    pictures = [
+        (f"x: the network says {state.original}", ink(x)),
+        (f"r, amplified ×{1 / scale:.2g}", signed(r, scale)),
+        (f"x + r: it says {state.prediction}", ink(x + r)),
+    ]
+    for k, (title, rgb) in enumerate(pictures):
+        left = 14 + k * (SIDE + 26)
+        scene.text(left, top - 9, title, 12)
+        scene.image(left, top, SIDE, rgb)
+        scene.line(_square(left, top, SIDE), "faint", 1)
+    scene.text(14 + SIDE + 26, top + SIDE + 16, f"red adds ink; full colour at ±{scale:.2f}", 11, colour="soft")
+    _bars(scene, state, 614, top)
+    _numbers(scene, state, 14, top + SIDE + 40)
+    _curves(scene, state, path, top + SIDE + 98)
+    return scene
+
+
+def _square(x, y, side):
+    return [(x, y), (x + side, y), (x + side, y + side), (x, y + side), (x, y)]
+
+
+def _bars(scene, state, left, top):
+    """The probability of each class; the target's name is bold, the prediction's bar has a triangle."""
+    scene.text(left, top - 9, "probability of each label at x + r", 12)
+    # Of many classes, as a photograph's network has, the likeliest and the target.
+    shown = sorted({*np.argsort(state.probabilities)[-10:].tolist(), state.target})
+    step = SIDE / len(shown)
+    for row, k in enumerate(shown):
+        y, p = top + row * step, state.probabilities[k]
+        target = k == state.target
+        scene.text(left + 14, y + 0.74 * step, str(k), 12, "end", "ink", target)
+        scene.rect(left + 20, y + 2, max(170 * p, 0.5), step - 4, "orange" if target else "blue")
+        mark = f"{p:.2f}{' ◂ predicted' if k == state.prediction else ''}"
+        start, colour = (0, "paper") if p > 0.55 else (170 * p, "ink")
+        scene.text(left + 25 + start, y + 0.74 * step, mark, 11, colour=colour)
+    scene.text(left + 20, top + SIDE + 16, f"orange: the target, {state.target}", 11, colour="soft")
+
+
+def _numbers(scene, state, left, top):
+    power = "²" if state.size == "squared" else ""
+    size = state.norm**2 if power else state.norm
+    facts = [
+        ("c", f"{state.c:.3g}"),
+        ("‖r‖", f"{state.norm:.3f}"),
+        ("distortion", f"{state.distortion:.4f}"),
+        ("loss", f"{state.loss:.3f}"),
+        (f"c ‖r‖{power} + loss", f"{state.c * size + state.loss:.3f}"),
+    ]
+    for k, (name, value) in enumerate(facts):
+        scene.text(left + 116 * k, top, name, 11, colour="soft")
+        scene.text(left + 116 * k, top + 21, value, 19, bold=True)
+    reached = f"✓ target {state.target} reached" if state.success else f"✗ target {state.target} not reached"
+    scene.text(614, top + 21, reached, 17, colour="green" if state.success else "red", bold=True)
+
+
+def _curves(scene, state, path, top):
+    c, norm, loss = (values.double().cpu().numpy() for values in (path.c, path.norm, path.loss))
+    power = "²" if state.size == "squared" else ""
+    size = norm**2 if power else norm
+    tall, limits = 148, (c[0] / 1.05, c[-1] * 1.05)
+    for left, values, colour, title in ((44, norm, "blue", "‖r‖ against c"), (340, loss, "purple", "loss against c")):
+        axes = Axes(left, top, 236, tall, limits, (0, _above(values)), log=True)
+        axes.frame(scene, title, "c, logarithmic scale")
+        _best(scene, axes, state)
+        scene.line(axes.at(c, values), colour, 2)
+        scene.dot(*axes.at(c[state.index], values[state.index]), 6, "orange")
+
+    axes = Axes(646, top, 240, tall, (0, _above(size)), (0, _above(loss)))
+    axes.frame(scene, f"frontier: loss against ‖r‖{power}; slope −c", f"‖r‖{power}")
+    order = np.argsort(size)
+    scene.line(axes.at(size[order], loss[order]), "soft", 1.2)
+    for place in axes.at(size, loss):
+        scene.dot(*place, 1.6, "soft")
+    if state.best is not None:
+        scene.dot(*axes.at(size[state.best], loss[state.best]), 7, "green", hollow=True)
+    scene.line(axes.at(*_supporting(size[state.index], loss[state.index], c[state.index], axes)), "red", 1.6, dash=True)
+    scene.dot(*axes.at(size[state.index], loss[state.index]), 6, "orange")
+
+
+def _best(scene, axes, state):
+    if state.best is not None:
+        x, bottom = axes.at(state.best_c, axes.ylim[0])
+        scene.line([(x, axes.y), (x, bottom)], "green", 1.4, dash=True)
+        place, anchor = (x + 4, "start") if x < axes.x + 0.4 * axes.width else (x - 4, "end")
+        scene.text(place, axes.y + 11, "largest that succeeds", 11, anchor, "green")
+
+
+def _supporting(size, loss, c, axes):
+    """The ends of the line loss − c (s − size) inside the axes."""
+    (low, high), (bottom, ceiling) = axes.xlim, axes.ylim
+    ends = [max(low, size + (loss - ceiling) / c), min(high, size + (loss - bottom) / c)]
+    return ends, [loss - c * (s - size) for s in ends]
+
+
+def _above(values):
+    return 1.08 * max(float(values.max()), 1e-6)

@@ -1,0 +1,119 @@
+"""The picture of the perturbation inspector: a pure function of the state and of the four pictures."""
+
+import numpy as np
+
+from helpers.widgets._axes import Axes
+from helpers.widgets._scene import Scene, ink, signed
+
+WIDTH, HEIGHT = 900, 530
+LARGE, SMALL = 364, 152  # the sides of the heat map and of the three pictures beside it
+
+
+def inspector_label(state):
+    """The picture in words."""
+    said = ""
+    if state.predictions:
+        x, adversarial, noise = state.predictions
+        said = f" The network says {x} to x, {adversarial} to x + r and {noise} to noise of the same length."
+    return (
+        f"Image {state.index}, target {state.target}: L0 {state.l0} pixels above {state.threshold:.3g}, "
+        f"L1 {state.l1:.2f}, L2 {state.l2:.3f}, L∞ {state.linf:.3f}, distortion {state.distortion:.4f}. "
+        f"x + r is at 0 in {state.held_at_0} pixels and at 1 in {state.held_at_1}. "
+        f"Pixel in row {state.row}, column {state.column}: {state.original:.3f} changed by {state.change:+.3f} "
+        f"to {state.adversarial:.3f}.{said}"
+    )
+
+
+def inspector_scene(state, pictures):
+    """The Scene of ``state``, an InspectorState, and of the ``pictures`` that it speaks of."""
+    scene = Scene(WIDTH, HEIGHT, inspector_label(state))
+    _heat_map(scene, state, pictures, 14, 30)
+    said = state.predictions or ("", "", "")
+    shown = [("x", pictures.image), ("x + r", pictures.adversarial), ("x + noise", pictures.noise)]
+    for k, ((title, pixels), label) in enumerate(zip(shown, said, strict=True)):
+        left = 406 + k * (SMALL + 16)
+        says = f": it says {label}" if state.predictions else ""
+        scene.text(left, 21, title + says, 12, bold=k > 0)
+        scene.image(left, 30, SMALL, ink(pixels))
+        scene.line(
+            [(left, 30), (left + SMALL, 30), (left + SMALL, 30 + SMALL), (left, 30 + SMALL), (left, 30)], "faint", 1
+        )
+    length = f"the noise is as long as r: {state.noise_norm:.3f}, seed {state.seed}"
+    scene.text(406 + 3 * SMALL + 32, 30 + SMALL + 17, length, 11, "end", "soft")
+    _numbers(scene, state, 406, 228)
+    _histogram(scene, state, pictures.perturbation, 446, 330)
+    return scene
+
+
+def _heat_map(scene, state, pictures, left, top):
+    r = pictures.perturbation
+    side, scale = len(r), max(state.linf, 1e-6)
+    step = LARGE / side
+    scene.text(left, top - 9, f"r: red adds ink, blue removes it; full colour at ±{scale:.3f}", 12)
+    scene.image(left, top, LARGE, signed(r, scale))
+    edges = outline(pictures.adversarial == 0), outline(pictures.adversarial == 1)
+    for edge, colour in zip(edges, ("pen", "orange"), strict=True):
+        scene.segments(
+            [((left + step * a, top + step * b), (left + step * c, top + step * d)) for (a, b), (c, d) in edge],
+            colour,
+            1.3,
+        )
+    x, y = left + step * state.column, top + step * state.row
+    scene.line([(x, y), (x + step, y), (x + step, y + step), (x, y + step), (x, y)], "green", 3)
+    for row in range(side):
+        for column in range(side):
+            at = row, column
+            words = (
+                f"row {row}, column {column}: {pictures.image[at]:.3f} {r[at]:+.3f} = {pictures.adversarial[at]:.3f}"
+            )
+            scene.rect(left + step * column, top + step * row, step, step, "none", words)
+    below = top + LARGE
+    pixel = f"{state.original:.3f} {state.change:+.3f} = {state.adversarial:.3f}"
+    scene.text(left, below + 24, f"row {state.row}, column {state.column}: {pixel}", 15, bold=True)
+    scene.text(
+        left, below + 48, f"grey outline: x + r held at 0 by the box, {state.held_at_0} pixels", 12, colour="soft"
+    )
+    scene.text(left, below + 68, f"orange outline: held at 1, {state.held_at_1} pixels", 12, colour="orange")
+    scene.text(left, below + 88, "green square: the pixel that is read", 12, colour="green")
+
+
+def outline(mask):
+    """The boundary of ``mask`` (rows, columns) as segments ((x0, y0), (x1, y1)) in units of a pixel."""
+    padded = np.pad(mask, 1)
+    down = np.argwhere(padded[:, 1:] != padded[:, :-1])  # upright edges, between horizontal neighbours
+    across = np.argwhere(padded[1:] != padded[:-1])
+    upright = [((c, r - 1), (c, r)) for r, c in down.tolist()]
+    return upright + [((c - 1, r), (c, r)) for r, c in across.tolist()]
+
+
+def _numbers(scene, state, left, top):
+    facts = [
+        ("L0, pixels", f"{state.l0}"),
+        ("L1", f"{state.l1:.2f}"),
+        ("L2 = ‖r‖", f"{state.l2:.3f}"),
+        ("L∞", f"{state.linf:.3f}"),
+        ("distortion", f"{state.distortion:.4f}"),
+    ]
+    for k, (name, value) in enumerate(facts):
+        scene.text(left + 100 * k, top, name, 11, colour="soft")
+        scene.text(left + 100 * k, top + 21, value, 18, bold=True)
+    reached = f"✓ target {state.target} reached" if state.success else f"✗ target {state.target} not reached"
+    scene.text(left, top + 48, f"{reached};  L0 counts |r| above {state.threshold:.3g}", 13, colour="green")
+
+
+def _histogram(scene, state, r, left, top):
+    """The number of pixels against r; the many that hardly change would hide the rest, so they are counted in words."""
+    limit = max(state.linf, 1e-6)
+    changed = r[np.abs(r) > state.threshold]
+    counts, edges = np.histogram(changed, bins=41, range=(-limit, limit))
+    axes = Axes(left, top, 430, 148, (-limit, limit), (0, 1.08 * max(counts.max(), 1)))
+    still = r.size - len(changed)
+    axes.frame(
+        scene, f"pixels against r ({still} of {r.size}, below the L0 threshold, left out)", "change r of a pixel"
+    )
+    for count, start, end in zip(counts, edges[:-1], edges[1:], strict=True):
+        if count:
+            (x0, y0), (x1, y1) = axes.at([start, end], [count, 0])
+            scene.rect(x0 + 0.5, y0, x1 - x0 - 1, y1 - y0, "red" if start + end > 0 else "blue")
+    x, bottom = axes.at(state.change, 0)
+    scene.line([(x, top), (x, bottom)], "green", 1.5, dash=True)

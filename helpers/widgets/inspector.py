@@ -1,0 +1,187 @@
+"""Look at what an attack did to each image: which pixels, by how much, and if noise of that length does the same."""
+
+from dataclasses import dataclass
+
+import ipywidgets
+import torch
+
+from helpers.baselines import noisy
+from helpers.results import AttackResult
+from helpers.widgets._inspector_picture import inspector_scene
+from helpers.widgets._scene import square
+from helpers.widgets._view import View, index_of, reported
+
+THRESHOLDS = {"half a grey level": 0.5 / 255, "0.01": 0.01, "0.05": 0.05, "0.1": 0.1}
+
+
+@dataclass(frozen=True)
+class InspectorState:
+    """What the inspector shows of one image, in numbers. A pixel's value goes from 0 (paper) to 1 (ink)."""
+
+    index: int  # the place of the image in the result
+    row: int  # of the pixel that is read
+    column: int
+    original: float  # that pixel of x
+    change: float  # of r
+    adversarial: float  # of x + r
+    l0: int  # pixels with |r| > threshold
+    l1: float
+    l2: float
+    linf: float
+    distortion: float  # sqrt(mean r²)
+    threshold: float
+    held_at_0: int  # pixels of x + r exactly at the lower bound
+    held_at_1: int
+    target: int
+    success: bool
+    predictions: tuple | None  # what the network says to x, x + r and x + noise; None without a network
+    noise_norm: float  # ‖noise‖₂ after clipping to the box
+    seed: int  # of the noise
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Of one image: x, r, x + r and x + noise, each (side, side), float64."""
+
+    image: object
+    perturbation: object
+    adversarial: object
+    noise: object
+
+
+class PerturbationInspector(View):
+    """Browse the images of an attack: r as a heat map, its norms, its histogram, what the box holds, and equal noise.
+
+    Args:
+        result: an AttackResult on square grey pictures; only the images that succeeded are offered.
+        network: the network that was attacked; without it the pictures carry no predictions.
+
+    Reading: ``state`` (InspectorState). Setting: ``index`` (a place in ``result``), ``row``, ``column``, ``seed``,
+    ``threshold_menu.value``. Hover over the heat map to read a pixel; by keyboard, use the row and column sliders.
+
+    Raises TypeError for what is no AttackResult, ValueError where no image succeeded or is no square picture.
+    """
+
+    def __init__(self, result, network=None):
+        if not isinstance(result, AttackResult):
+            raise TypeError(f"pass what attack() returns, an AttackResult, not {type(result).__name__}.")
+        self.result, self._network, self._seed = result, network, 0
+        self._offered = result.success.nonzero().flatten().tolist()
+        if not self._offered:
+            raise ValueError("no image of this result succeeded, so there is no perturbation to look at.")
+        first = self._offered[0]
+        self._look(first)
+        side = len(self.pictures.image)
+        r = abs(self.pictures.perturbation)
+        row, column = divmod(int(r.argmax()), side)
+
+        wide = ipywidgets.Layout(width="330px")
+        names = [(f"{i}: made a {int(result.targets[i])}", i) for i in self._offered]
+        self.slider = ipywidgets.SelectionSlider(options=names, value=first, description="image", layout=wide)
+        self.row_slider = ipywidgets.IntSlider(value=row, max=side - 1, description="row", layout=wide)
+        self.column_slider = ipywidgets.IntSlider(value=column, max=side - 1, description="column", layout=wide)
+        self.threshold_menu = ipywidgets.Dropdown(options=THRESHOLDS, description="L0 above", layout=wide)
+        self.noise_button = ipywidgets.Button(description="other noise of the same length", layout=wide)
+        row_of = ipywidgets.Layout(flex_flow="row wrap")
+        super().__init__(
+            ipywidgets.Box([self.slider, self.threshold_menu, self.noise_button], layout=row_of),
+            ipywidgets.Box([self.row_slider, self.column_slider], layout=row_of),
+        )
+        self.slider.observe(self._chosen, "value")
+        for control in (self.row_slider, self.column_slider, self.threshold_menu):
+            control.observe(self._moved, "value")
+        self.noise_button.on_click(self._shaken)
+        self.draw()
+
+    @property
+    def state(self):
+        i, pictures, threshold = self.index, self.pictures, self.threshold_menu.value
+        r, noise = pictures.perturbation, pictures.noise - pictures.image
+        at = self.row, self.column
+        return InspectorState(
+            index=i,
+            row=self.row,
+            column=self.column,
+            original=float(pictures.image[at]),
+            change=float(r[at]),
+            adversarial=float(pictures.adversarial[at]),
+            l0=int((abs(r) > threshold).sum()),
+            l1=float(abs(r).sum()),
+            l2=float((r**2).sum() ** 0.5),
+            linf=float(abs(r).max()),
+            distortion=float((r**2).mean() ** 0.5),
+            threshold=threshold,
+            held_at_0=int((pictures.adversarial == 0).sum()),
+            held_at_1=int((pictures.adversarial == 1).sum()),
+            target=int(self.result.targets[i]),
+            success=bool(self.result.success[i]),
+            predictions=self._said,
+            noise_norm=float((noise**2).sum() ** 0.5),
+            seed=self._seed,
+        )
+
+    @property
+    def index(self):
+        return self.slider.value
+
+    @index.setter
+    def index(self, value):
+        if value not in self._offered:
+            raise IndexError(f"image {value!r} did not succeed or is not there; those that did are {self._offered}.")
+        self.slider.value = value
+
+    @property
+    def row(self):
+        return self.row_slider.value
+
+    @row.setter
+    def row(self, value):
+        self.row_slider.value = index_of("row", value, self.row_slider.max + 1)
+
+    @property
+    def column(self):
+        return self.column_slider.value
+
+    @column.setter
+    def column(self, value):
+        self.column_slider.value = index_of("column", value, self.column_slider.max + 1)
+
+    @property
+    def seed(self):
+        return self._seed
+
+    @seed.setter
+    def seed(self, value):
+        self._seed = value
+        self._look(self.index)
+        self.draw()
+
+    def scene(self):
+        return inspector_scene(self.state, self.pictures)
+
+    def _look(self, i):
+        """Make the pictures of image i, and ask the network about them."""
+        part = slice(i, i + 1)
+        one = AttackResult(*(getattr(self.result, name)[part] for name in AttackResult.__dataclass_fields__))
+        image = (one.adversarial - one.perturbation).clamp(0, 1)
+        noise = noisy(image, like=one, seed=self._seed)
+        rows = torch.cat([image, one.adversarial, noise])
+        self._said = None
+        if self._network is not None:
+            with torch.no_grad():
+                self._said = tuple(self._network(rows).argmax(1).tolist())
+        shown = [square(x.cpu()) for x in (image[0], one.perturbation[0], one.adversarial[0], noise[0])]
+        self.pictures = Pictures(*shown)
+
+    @reported
+    def _chosen(self, change):
+        self._look(change["new"])
+        self.draw()
+
+    @reported
+    def _moved(self, _):
+        self.draw()
+
+    @reported
+    def _shaken(self, _):
+        self.seed += 1
