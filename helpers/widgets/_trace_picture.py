@@ -10,7 +10,7 @@ from helpers.widgets._scene import Scene
 
 WIDTH, HEIGHT, PLOT, LEFT, TOP = 900, 510, 430, 50, 30
 POINTS = 81  # of the grid for contours, each way
-SHARE = np.linspace(0.03, 0.9, 9) ** 2  # contours stand closer together near the minimum
+SHARES = np.linspace(0.02, 0.95, 13)  # of the view that lie below each contour: values may span many decades
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,9 @@ def _grid(xlim, ylim):
 
 
 def _contours(u, v, values):
-    finite = values[np.isfinite(values)]
-    low, high = finite.min(), finite.max()
-    generator = contourpy.contour_generator(u, v, np.where(np.isfinite(values), values, high), line_type="Separate")
-    return [
-        line[:: 2 if len(line) > 60 else 1] for share in SHARE for line in generator.lines(low + share * (high - low))
-    ]
+    known = np.where(np.isfinite(values), values, values[np.isfinite(values)].max())
+    generator = contourpy.contour_generator(u, v, known, line_type="Separate")
+    return [line for level in np.quantile(known, SHARES) for line in generator.lines(level)]
 
 
 def _leg(scene, axes, start, end, colour, dash=False):
