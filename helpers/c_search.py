@@ -17,11 +17,15 @@ SOLVES = 30  # of one image at one sharpness
 
 
 class Search:
-    """The state of the search, one entry an image. ``images`` (batch, n), ``targets`` (batch,)."""
+    """The state of the search, one entry an image.
 
-    def __init__(self, network, images, targets, shape, norm, schedule):
+    ``images`` (batch, n); ``targets`` (batch,); ``shape`` of one image; ``schedule`` (stages,), the β of each stage;
+    ``slots``: how many images may be in flight at a time.
+    """
+
+    def __init__(self, network, images, targets, shape, norm, schedule, slots):
         self.images, self.targets, self.norm, self.schedule = images, targets, norm, schedule
-        self.penalty = Penalty(network, shape, norm, self._watch)
+        self.penalty, self.slots = Penalty(network, shape, norm, self._watch), slots
         batch = len(images)
         self.best, self.best_size = images.clone(), images.new_full((batch,), torch.inf)
         self.best_c = images.new_full((batch,), torch.nan)
@@ -32,7 +36,8 @@ class Search:
         self.low, self.high = images.new_full((batch,), -torch.inf), images.new_full((batch,), torch.inf)
         self.low_margin, self.high_margin, self.high_size = self.high.clone(), self.high.clone(), self.high.clone()
         self.low_x, self.high_x = images.clone(), images.clone()
-        self.log_c = self._first_guess(torch.arange(batch, device=images.device))
+        every = torch.arange(batch, device=images.device).split(slots)
+        self.log_c = torch.cat([self._first_guess(row) for row in every]) if batch else self.best_c
 
     def _watch(self, x, size, logits, c, row):
         better = reached(logits, self.targets[row]) & (size < self.best_size[row]) & ~self.closed[row]
@@ -59,10 +64,10 @@ class Search:
     def _arguments(self, row):
         return self.images[row], self.targets[row], self.log_c[row].exp(), self.schedule[self.stage[row]], row
 
-    def run(self, slots, report=lambda finished: None):
-        """Search for all images, at most ``slots`` at a time: a place that falls free takes the next image at once."""
+    def run(self, report=lambda finished: None):
+        """Search for all images; a place that falls free takes the next image at once. ``report`` hears of each."""
         batch = len(self.images)
-        row = torch.arange(min(slots, batch), device=self.images.device)
+        row = torch.arange(min(self.slots, batch), device=self.images.device)
         waiting = len(row)
         solver = Solver(self.penalty, self.images[row], 0.0, 1.0, self._arguments(row), PAIRS, FTOL, 0.0, 60, 15000, 20)
         while len(solver.x):

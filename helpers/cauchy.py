@@ -101,7 +101,8 @@ def _first_minimiser(ahead, d, p0, s0, m, row, memory, k):
     curvature = torch.where(curvature > 0, curvature, bent)
     step = torch.where(slope < 0, -slope / curvature, 0)
 
-    inside = (step <= ends - starts) | (slope >= 0)
+    # Where coordinates meet their bounds together, the slope counts only once all of them are held.
+    inside = ((step <= ends - starts) | (slope >= 0)) & (ends > starts)
     j = inside.to(torch.uint8).argmax(1, keepdim=True)
     found = inside.gather(1, j).squeeze(1)
     step = step.gather(1, j)

@@ -6,7 +6,7 @@ import torch
 from tqdm.auto import tqdm
 
 from helpers.c_search import Search
-from helpers.results import assemble
+from helpers.results import assemble, predictions
 from helpers.validation import check_inputs, check_norm, check_schedule
 
 _NEAREST = 9  # wrong labels that an untargeted attack tries: all of them for ten classes
@@ -49,21 +49,19 @@ def attack(network, images, targets=None, *, norm="squared", sharpness=1.0, max_
         1, int(_BYTES.get(images.device.type, 8e9) / (_VECTORS * flat.shape[1] * flat.element_size()))
     )
 
-    with torch.no_grad():
-        said = [network(part).argmax(1) for part in images.split(4096)] if len(images) else []
-    said = torch.cat(said) if said else torch.zeros(0, dtype=torch.long, device=images.device)
+    said = predictions(network, images, slots)
     if targets is None:
-        rivals = _nearest_labels(network, flat, shape, said, min(_NEAREST, classes - 1))
+        rivals = _nearest_labels(network, flat, shape, said.clamp(min=0), min(_NEAREST, classes - 1), slots)
         owner = torch.arange(len(images), device=images.device).repeat_interleave(rivals.shape[1])
         wanted = rivals.flatten()
     else:
         owner = (said != targets).nonzero().squeeze(1)
         wanted = targets[owner]
 
-    search = Search(network, flat[owner], wanted, shape, norm, schedule)
+    search = Search(network, flat[owner], wanted, shape, norm, schedule, slots)
     with tqdm(total=len(owner), desc="attack", unit="image", delay=2, disable=not progress, leave=False) as bar:
         try:
-            search.run(slots, bar.update)
+            search.run(bar.update)
         except KeyboardInterrupt:
             warnings.warn("interrupted: the images that were not finished keep their best so far", stacklevel=2)
 
@@ -98,19 +96,19 @@ def _words(success, complete, there):
     return tuple(words)
 
 
-def _nearest_labels(network, flat, shape, said, count):
+def _nearest_labels(network, flat, shape, said, count, slots):
     """The ``count`` wrong labels of smallest linearised distance for each image: (batch, count).
 
     The distance is that of DeepFool (Moosavi-Dezfooli, Fawzi & Frossard 2016).
     """
     distances = []
-    for x, label in zip(flat.split(1024), said.split(1024), strict=True):
+    for x, label in zip(flat.split(slots), said.split(slots), strict=True):
         x = x.requires_grad_(True)
         with torch.enable_grad():
             logits = network(x.view(-1, *shape))
             margins = logits.gather(1, label.unsqueeze(1)) - logits
             if margins.shape[1] - 1 > count:  # too many classes to differentiate: those with the smallest margins
-                keep = margins.detach().topk(4 * count + 1, largest=False)[1]
+                keep = margins.detach().topk(min(4 * count + 1, margins.shape[1]), largest=False)[1]
             else:
                 keep = torch.arange(margins.shape[1], device=x.device).expand(len(x), -1)
             norms = [

@@ -243,12 +243,13 @@ def _checked(x0, lower, upper, args):
         bound = torch.as_tensor(bound, dtype=x0.dtype, device=x0.device)
         try:
             torch.broadcast_to(bound, x0.shape)
-            # A number stays a number: a bound that is the same everywhere costs no memory traffic.
-            bounds.append(bound.item() if bound.numel() == 1 else bound.reshape(*[1] * (2 - bound.ndim), *bound.shape))
+            bounds.append(bound.reshape(*[1] * (2 - bound.ndim), *bound.shape))
         except RuntimeError:
             raise ValueError(
                 f"{name}, shape {tuple(bound.shape)}, does not broadcast to x0's {tuple(x0.shape)}."
             ) from None
+    if all(bound.numel() == 1 for bound in bounds):  # a box that is the same everywhere costs no memory traffic
+        bounds = [bound.item() for bound in bounds]
     lower, upper = bounds
     if not torch.as_tensor(lower <= upper).all():
         raise ValueError("lower must be at most upper everywhere, and neither may be NaN.")

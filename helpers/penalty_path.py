@@ -38,7 +38,7 @@ def c_path(network, image, target, c, *, norm="squared", sharpness=1.0):
 
     Args:
         network: from (batch, ...) images to (batch, classes) logits, in eval mode.
-        image: (...) or (1, ...), floats in [0, 1]. target: an integer label.
+        image: one image in [0, 1]: (n,), (1, n), (channels, h, w) or (1, channels, h, w). target: an integer label.
         c: (k,) positive numbers, a tensor or a sequence. norm: "squared" or "l2". sharpness: β, one positive number.
 
     Returns:
@@ -47,9 +47,8 @@ def c_path(network, image, target, c, *, norm="squared", sharpness=1.0):
     Raises:
         TypeError, ValueError: one sentence that says what was wrong and what to pass instead.
     """
-    image = (
-        image if torch.is_tensor(image) and image.ndim > 1 and len(image) == 1 else torch.as_tensor(image).unsqueeze(0)
-    )
+    image = torch.as_tensor(image)
+    image = image if image.ndim in (2, 4) and len(image) == 1 else image.unsqueeze(0)
     classes = check_inputs(network, image)
     check_norm(norm)
     (beta,) = check_schedule(float(sharpness))

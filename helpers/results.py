@@ -40,14 +40,22 @@ class AttackResult:
         return f"AttackResult({reached}, mean distortion {mean:.4f}, {passes:.0f} evaluations an image)"
 
 
+@torch.no_grad()
+def predictions(network, images, at_once=256):
+    """The label of each image, (batch,), ``at_once`` images at a time; -1 where the logits are not numbers."""
+    labels = [torch.zeros(0, dtype=torch.long, device=images.device)]
+    for part in images.split(at_once) if len(images) else ():
+        logits = network(part)
+        labels.append(torch.where(torch.isnan(logits).any(1), -1, logits.argmax(1)))
+    return torch.cat(labels)
+
+
 def assemble(network, images, adversarial, targets, c, evaluations, status=None):
     """Build the AttackResult of any attack: success is judged here, for all alike, on the tensors that are returned.
 
     ``status``: (batch,) strings; by default "found" or "not found".
     """
-    with torch.no_grad():
-        said = [network(part).argmax(1) for part in adversarial.split(4096)] if len(images) else []
-    success = torch.cat(said) == targets if said else targets.new_zeros(0, dtype=torch.bool)
+    success = predictions(network, adversarial) == targets
     adversarial = torch.where(success.view(-1, *[1] * (images.ndim - 1)), adversarial, images)
     perturbation = adversarial - images
     distortion = perturbation.flatten(1).square().mean(1).sqrt()
