@@ -173,7 +173,7 @@ def _is_dfp(new, H, y):
 
 @check
 def keep_pair(candidate):
-    """``candidate(s, y) -> bool``: s'y > 0 beyond rounding, whatever the units of x and f."""
+    """``candidate(s, y) -> bool``: s'y > 0 beyond rounding, whatever the one unit of x and the one unit of f."""
     rng = np.random.default_rng(34)
 
     def keeps(s, y):
