@@ -62,7 +62,7 @@ def test_boxed_logistic_regression_as_scipy(record_property):
 @pytest.mark.parametrize("name", MORE_GARBOW_HILLSTROM)
 def test_more_garbow_hillstrom_as_scipy(name, record_property):
     p = MORE_GARBOW_HILLSTROM[name]
-    problem = (p.fun, starts(p, 5), float64(p.lower), float64(p.upper))
+    problem = (p.fun, starts(p, 4), float64(p.lower), float64(p.upper))
     # Along its curved valley Powell's function falls so slowly that both solvers stop at many places.
     valley = {"several_minimisers": True, "ftol": 1e-13} if name == "Powell badly scaled" else {}
     as_good_as_scipy(name, record_property, problem, **valley)

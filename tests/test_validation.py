@@ -1,0 +1,133 @@
+"""Bad input: each is refused with one sentence that says what was wrong."""
+
+import pytest
+import torch
+from torch import nn
+
+from helpers import attack, c_path, minimize
+
+
+def network(inputs=4, classes=3, **options):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Linear(inputs, classes, **options).eval()
+
+
+GOOD = {"network": network(), "images": torch.full((2, 4), 0.5), "targets": torch.tensor([0, 1])}
+
+
+class ColumnOfLogits(nn.Module):
+    def forward(self, x):
+        return x.sum(1)
+
+
+BAD_ATTACKS = {
+    "an array": ({"images": [[0.5] * 4] * 2}, TypeError, r"images must be a tensor, got list"),
+    "integers": ({"images": torch.ones(2, 4, dtype=torch.uint8)}, TypeError, r"floats in \[0, 1\], got torch.uint8"),
+    "above 1": ({"images": torch.full((2, 4), 255.0)}, ValueError, r"must lie in \[0, 1\], got \[255, 255\]"),
+    "below 0": ({"images": torch.full((2, 4), -0.1)}, ValueError, r"must lie in \[0, 1\], got \[-0.1, -0.1\]"),
+    "infinite": ({"images": torch.full((2, 4), torch.inf)}, ValueError, r"must lie in \[0, 1\]"),
+    "NaN": ({"images": torch.full((2, 4), torch.nan)}, ValueError, "images hold NaN"),
+    "one image": ({"images": torch.full((4,), 0.5)}, ValueError, r"shape \(batch, ...\), got \(4,\); use image.unsq"),
+    "wrong shape": ({"images": torch.full((2, 5), 0.5)}, ValueError, r"does not take images of shape \(5,\)"),
+    "wrong dtype": (
+        {"images": torch.full((2, 4), 0.5).double()},
+        TypeError,
+        "computes in torch.float32 and the images",
+    ),
+    "target too large": ({"targets": torch.tensor([0, 3])}, ValueError, "labels from 0 to 2, got 0 to 3"),
+    "target negative": ({"targets": torch.tensor([-1, 2])}, ValueError, "labels from 0 to 2, got -1 to 2"),
+    "targets of floats": ({"targets": torch.tensor([0.0, 1.0])}, TypeError, "torch.long.*got torch.float32"),
+    "a list of targets": ({"targets": [0, 1]}, TypeError, "tensor of integer labels.*got list"),
+    "one target": ({"targets": torch.tensor([0])}, ValueError, r"2 images but targets have shape \(1,\)"),
+    "training mode": ({"network": network().train()}, ValueError, r"training mode.*call network.eval\(\)"),
+    "no logits": ({"network": ColumnOfLogits().eval()}, ValueError, r"logits of shape \(batch, classes\), got \(1,\)"),
+    "one class": ({"network": network(4, 1)}, ValueError, r"logits of shape \(batch, classes\), got \(1, 1\)"),
+    "network elsewhere": ({"network": network(device="meta")}, ValueError, "the network is on meta and the images are"),
+    "targets elsewhere": (
+        {"targets": torch.zeros(2, dtype=torch.long, device="meta")},
+        ValueError,
+        "targets are on meta",
+    ),
+    "norm": ({"norm": "l1"}, ValueError, r'norm must be "squared".*got \'l1\''),
+    "sharpness 0": ({"sharpness": 0}, ValueError, "sharpness must be a positive number.*got 0"),
+    "sharpness -1": ({"sharpness": (-1, 2)}, ValueError, "sharpness must be a positive number"),
+    "sharpness inf": ({"sharpness": float("inf")}, ValueError, "sharpness must be a positive number"),
+    "sharpness NaN": ({"sharpness": float("nan")}, ValueError, "sharpness must be a positive number"),
+    "no sharpness": ({"sharpness": ()}, ValueError, "sharpness must be a positive number"),
+    "equal stages": ({"sharpness": (1, 8, 8)}, ValueError, r"schedule must increase, got \(1, 8, 8\)"),
+    "falling stages": ({"sharpness": [8, 1]}, ValueError, "schedule must increase"),
+    "max_batch 0": ({"max_batch": 0}, ValueError, "max_batch must be at least 1, got 0"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ATTACKS)
+def test_attack_refuses(name):
+    bad, error, message = BAD_ATTACKS[name]
+    with pytest.raises(error, match=message):
+        attack(**{**GOOD, **bad}, progress=False)
+
+
+def test_attack_takes_what_is_good_and_the_ends_of_the_box():
+    assert attack(**GOOD, progress=False).success.shape == (2,)
+    assert attack(GOOD["network"], torch.tensor([[0.0, 1, 1, 0]]), torch.tensor([2]), progress=False).success.shape == (
+        1,
+    )
+
+
+BAD_PATHS = {
+    "c = 0": ({"c": [0.0, 1.0]}, ValueError, "every c must be positive and finite"),
+    "c < 0": ({"c": torch.tensor([-1.0])}, ValueError, "every c must be positive and finite"),
+    "c infinite": ({"c": [1.0, float("inf")]}, ValueError, "every c must be positive and finite"),
+    "c NaN": ({"c": [float("nan"), 1.0]}, ValueError, "every c must be positive and finite"),
+    "target": ({"target": 3}, ValueError, "a label from 0 to 2, got 3"),
+    "negative target": ({"target": -1}, ValueError, "a label from 0 to 2, got -1"),
+    "integers": ({"image": torch.ones(4, dtype=torch.long)}, TypeError, "must be floats"),
+    "outside": ({"image": torch.full((4,), 2.0)}, ValueError, r"must lie in \[0, 1\]"),
+    "NaN": ({"image": torch.full((4,), torch.nan)}, ValueError, "hold NaN"),
+    "two images": ({"image": torch.full((2, 4), 0.5)}, ValueError, "must return logits of shape"),
+    "training mode": ({"network": network().train()}, ValueError, "training mode"),
+    "norm": ({"norm": "max"}, ValueError, 'norm must be "squared"'),
+    "sharpness": ({"sharpness": -2.0}, ValueError, "sharpness must be a positive number"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PATHS)
+def test_c_path_refuses(name):
+    bad, error, message = BAD_PATHS[name]
+    good = {"network": GOOD["network"], "image": torch.full((4,), 0.5), "target": 1, "c": [0.1, 1.0]}
+    with pytest.raises(error, match=message):
+        c_path(**{**good, **bad})
+
+
+def bowl(x, *args):
+    return x.square().sum(1)
+
+
+X = torch.zeros(2, 3)
+BAD_MINIMISATIONS = {
+    "crossed bounds": ((X, 1.0, 0.0), {}, ValueError, "lower must be at most upper everywhere"),
+    "one crossed": ((X, torch.tensor([0.0, 2, 0]), torch.ones(3)), {}, ValueError, "lower must be at most upper"),
+    "a NaN bound": ((X, torch.full((3,), torch.nan), 1.0), {}, ValueError, "neither may be NaN"),
+    "x0 outside": ((X, 0.5, 1.0), {}, ValueError, r"outside the box in 2 rows; pass x0.clamp\(lower, upper\)"),
+    "one row outside": ((torch.tensor([[0.0], [3.0]]), None, 1.0), {}, ValueError, "outside the box in 1 rows"),
+    "x0 NaN": ((torch.full((2, 3), torch.nan),), {}, ValueError, "x0 holds NaN"),
+    "x0 flat": ((torch.zeros(3),), {}, ValueError, r"shape \(batch, n\), got \(3,\)"),
+    "x0 of integers": ((torch.zeros(2, 3, dtype=torch.long),), {}, TypeError, "tensor of floats, got torch.int64"),
+    "x0 a list": (([[0.0]],), {}, TypeError, "tensor of floats, got list"),
+    "bounds that do not fit": ((X, torch.zeros(4)), {}, ValueError, r"lower, shape \(4,\), does not broadcast"),
+    "too many bounds": ((X, None, torch.zeros(5, 2, 3)), {}, ValueError, "upper, shape .* does not broadcast"),
+    "bound elsewhere": ((X, torch.zeros(3, device="meta")), {}, ValueError, "x0 is on cpu but lower is on meta"),
+    "args too short": ((X, None, None, (torch.zeros(1),)), {}, ValueError, "one entry for each of the 2 rows"),
+    "args no tensor": ((X, None, None, (1.0,)), {}, ValueError, r"args\[0\] must be a tensor.*got float"),
+    "args elsewhere": ((X, None, None, (torch.zeros(2, device="meta"),)), {}, ValueError, r"args\[0\] is on meta"),
+    "no memory": ((X,), {"maxcor": 0}, ValueError, "maxcor must be at least 1, got 0"),
+    "no trials": ((X,), {"maxls": 0}, ValueError, "maxls must be at least 1, got 0"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MINIMISATIONS)
+def test_minimize_refuses(name):
+    arguments, options, error, message = BAD_MINIMISATIONS[name]
+    with pytest.raises(error, match=message):
+        minimize(bowl, *arguments, **options)
