@@ -82,3 +82,9 @@ def test_log10_chance_is_the_spherical_cap(lesson, n, cosine):
 def test_log10_chance_in_space_by_quadrature(lesson):
     share = quad(math.sin, 0, math.acos(0.3))[0] / quad(math.sin, 0, math.pi)[0]
     assert 10 ** lesson["log10_chance"](3, 0.3) == pytest.approx(share, rel=1e-6)
+
+
+def test_closest_in_box_says_so_when_no_image_reaches_the_goal(lesson):
+    for w in (np.array([1.0, -1.0]), np.zeros(2)):
+        with pytest.raises(ValueError, match="no point of the box"):
+            lesson["closest_in_box"](np.array([0.5, 0.5]), w, -1.5)
