@@ -66,5 +66,6 @@ def perturbation(ax, r, title=None, scale=None):
 def _bare(ax, title):
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
+    ax.spines[:].set(visible=True, color=GREY, linewidth=0.5)
     if title is not None:
         ax.set_title(title)
