@@ -69,14 +69,24 @@ def test_projected_gradient_names_the_mistake(capsys, mistake, message):
 
 
 ONE_AT_A_TIME = [
-    ("for t_next in np.unique(t[t > 0]):", "for b in [i for i in np.argsort(t) if t[i] > 0]:\n        t_next = t[b]"),
+    (
+        "for t_next in np.unique(t[(t > 0) & (g != 0)]):",
+        "for b in [i for i in np.argsort(t) if t[i] > 0]:\n        t_next = t[b]",
+    ),
     ("if step < t_next - now:", "if slope >= 0 or step < t_next - now:"),
     ("hit = t == now", "hit = np.arange(len(t)) == b"),
 ]
 
 CAUCHY_MISTAKES = {
-    "skips the last breakpoint": ([("np.unique(t[t > 0])", "np.unique(t[t > 0])[:-1]")], "[1.0, 0.5, 1.0]"),
-    "skips every second breakpoint": ([("np.unique(t[t > 0])", "np.unique(t[t > 0])[::2]")], "skip"),
+    "skips the last breakpoint": (
+        [("np.unique(t[(t > 0) & (g != 0)])", "np.unique(t[(t > 0) & (g != 0)])[:-1]")],
+        "[1.0, 0.5, 1.0]",
+    ),
+    "skips every second breakpoint": (
+        [("np.unique(t[(t > 0) & (g != 0)])", "np.unique(t[(t > 0) & (g != 0)])[::2]")],
+        "skip",
+    ),
+    "goes on when nothing moves": ([("t[(t > 0) & (g != 0)]", "t[t > 0]")], "nothing moves after"),
     "ties one at a time": (ONE_AT_A_TIME, "two coordinates meet their bounds at once"),
     "f' not updated at a bend": (
         [("slope += g_hit @ g_hit", "slope += 0 * g_hit @ g_hit")],
@@ -204,6 +214,11 @@ def test_a_trial_outside_the_box(capsys, lesson):
         ("alpha = min(4 * alpha, longest)", "alpha *= 4"),
     ]
     assert "calls fun outside the box" in said(capsys, "lbfgsb", with_line_search(lesson, *changes))
+
+
+def test_a_pair_test_that_is_not_in_the_units_of_f(capsys, lesson):
+    solver = changed(lesson, "lbfgsb", ("eps * -(g @ s)", "eps * (y @ y)"))
+    assert "not in the units of f" in said(capsys, "lbfgsb", solver)
 
 
 @pytest.mark.parametrize(
