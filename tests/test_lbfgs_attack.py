@@ -56,7 +56,7 @@ def test_every_image_is_given_its_target_inside_the_box(network, digits, found):
     assert torch.equal(found.targets, digits[1])
     attacked = to_attack(network, *digits)
     assert (found.c[attacked] > 0).all() and (found.distortion[attacked] > 0).all()
-    assert (found.evaluations[attacked] > 10).all() and found.evaluations.float().mean() < 400
+    assert (found.evaluations[attacked] > 5).all() and found.evaluations.float().mean() < 60
     assert {words for words, a in zip(found.status, attacked, strict=True) if a} == {"found"}
     assert "100 of 100 reached" in repr(found)
 
