@@ -11,8 +11,10 @@ from helpers.lbfgsb import RUNNING, Solver
 from helpers.penalty import Penalty, margin, reached
 
 PAIRS = 5  # the memory of the solver: more pairs cost more than they save here
-FTOL = 3e-4  # of each solve: the solves are steps of a search, each from where the last ended, so none needs more
-GAP = 2e-4  # an image is done when its ‖r‖ is within this of the ‖r‖ at a c that fails, which no success can beat
+# Each solve is a step of a search, from where the last one ended: a loose test does, and a finer one for the sharper
+# stages, whose loss hardly changes with c.
+FTOL, FTOL_SHARP = 1e-3, 1e-4
+GAP = 5e-4  # an image is done when its ‖r‖ is within this of the ‖r‖ at a c that fails, which no success can beat
 SOLVES = 30  # of one image at one sharpness
 
 
@@ -79,10 +81,8 @@ class Search:
             x, go_on, fits = self._advance(row, solver.x[place], solver.evaluations[place])
             if go_on.any():
                 index, r = place[go_on], row[go_on]
-                old = solver.args[2][index]
-                if self.norm == "squared":
-                    solver.memory.add_curvature(index, 2 * (self.log_c[r].exp() - old))
                 solver.memory.forget(index[~fits[go_on]])
+                solver.ftol[index] = torch.where(self.stage[r] > 0, FTOL_SHARP, FTOL)
                 solver.restart(index, x[go_on], self._arguments(r))
             over = place[~go_on]
             if len(over):
@@ -91,6 +91,7 @@ class Search:
                 waiting += len(fresh)
                 if len(fresh):
                     solver.memory.forget(over[: len(fresh)])
+                    solver.ftol[over[: len(fresh)]] = FTOL
                     solver.restart(over[: len(fresh)], self.images[fresh], self._arguments(fresh))
                 open = ~self.closed[solver.args[-1]]
                 if open.sum() <= 0.85 * len(open):

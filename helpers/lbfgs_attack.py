@@ -10,7 +10,7 @@ from helpers.results import assemble, predictions
 from helpers.validation import check_inputs, check_norm, check_schedule
 
 _NEAREST = 9  # wrong labels that an untargeted attack tries: all of them for ten classes
-_BYTES = {"cpu": 32e6, "cuda": 8e9}  # what the rows in flight may take: a CPU is fastest while they fit its cache
+_BYTES = {"cpu": 64e6, "cuda": 8e9}  # what the rows in flight may take: a CPU is fastest while they fit its cache
 _VECTORS = 32  # the memory that one row in flight takes, in vectors of its length
 
 

@@ -116,7 +116,7 @@ class Solver:
     def __init__(self, fun, x, lower, upper, args, maxcor, ftol, gtol, maxiter, maxfun, maxls):
         self.fun, self.gtol, self.maxiter, self.maxfun, self.maxls = fun, gtol, maxiter, maxfun, maxls
         self.eps = torch.finfo(x.dtype).eps
-        self.ftol = max(ftol, self.eps)
+        self.ftol = x.new_full((len(x),), max(ftol, self.eps))  # one for each row: a driver may change it
         self.x, self.lower, self.upper, self.args = x, lower, upper, list(args)
         below, above = (torch.as_tensor(bound, device=x.device).isfinite().expand(x.shape) for bound in (lower, upper))
         self.bounded, self.boxed = (below | above).any(1), (below & above).all(1)
@@ -129,7 +129,7 @@ class Solver:
 
     def keep(self, index):
         """Drop every row but those in ``index``."""
-        for name in ("x", "value", "g", "code", "iterations", "evaluations", "bounded", "boxed"):
+        for name in ("x", "value", "g", "code", "iterations", "evaluations", "ftol", "bounded", "boxed"):
             setattr(self, name, getattr(self, name)[index])
         self.lower, self.upper = take(self.lower, index), take(self.upper, index)
         self.args = [a[index] for a in self.args]

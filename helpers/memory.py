@@ -45,22 +45,6 @@ class Memory:
         self.stamp[which] = -1
         self.theta[which] = 1
 
-    def add_curvature(self, index, amount):
-        """The functions of the rows ``index`` have gained amount/2·‖x − a‖², (len(index),): every y gains amount·s.
-
-        A row that would lose its positive curvature by that (a negative amount) is emptied.
-        """
-        m, row = self.pairs, torch.arange(len(index), device=index.device)
-        rows = self.rows[index]
-        s = rows[:, m:-1]
-        y = rows[:, :m].add_(amount.view(-1, 1, 1) * s)
-        sy, latest = (s * y).sum(2), self.stamp[index].argmax(1)
-        used = self.stamp[index] >= 0
-        self.rows[index] = rows
-        theta = y[row, latest].square().sum(1) / sy[row, latest]
-        self.theta[index] = torch.where(used[:, 0], theta, 1)
-        self.forget(index[(used & ~(sy > 0)).any(1)])
-
     def keep(self, index):
         """Drop every row but those in ``index``."""
         self.rows, self.stamp, self.theta = self.rows[index], self.stamp[index], self.theta[index]

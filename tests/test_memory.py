@@ -73,46 +73,6 @@ def test_the_newest_secant_equation_holds():
         assert np.allclose(mine @ s, y, rtol=0, atol=1e-9 * np.abs(y).max())
 
 
-def test_add_curvature_is_a_memory_of_shifted_y():
-    memory, pairs = filled(7, useful=0.7)
-    index = torch.tensor([3, 0, 17, 29])
-    amount = torch.tensor([0.5, 20.0, 1e-3, 3.0], dtype=torch.float64)
-    memory.add_curvature(index, amount)
-    for i, a in zip(index.tolist(), amount.tolist(), strict=True):
-        pairs[i] = [(s, y + a * s) for s, y in pairs[i]]
-    assert_models(memory, pairs)
-
-
-def test_curvature_that_can_be_taken_away_is_and_otherwise_the_row_is_emptied():
-    memory, pairs = filled(3)
-    smallest = [min((s @ y) / (s @ s) for s, y in own) for own in pairs]
-    memory.add_curvature(torch.tensor([0, 1]), torch.tensor([-0.5 * smallest[0], -2 * smallest[1]]))
-    pairs[0], pairs[1] = [(s, y - 0.5 * smallest[0] * s) for s, y in pairs[0]], []
-    assert_models(memory, pairs)
-
-
-def test_add_curvature_leaves_an_empty_memory_empty():
-    memory, pairs = filled(0)
-    memory.add_curvature(torch.arange(5), torch.ones(5, dtype=torch.float64))
-    assert_models(memory, pairs)
-
-
-@pytest.mark.parametrize("as_mask", [True, False])
-def test_forget_empties_those_rows_and_no_others_and_they_fill_again(as_mask):
-    memory, pairs = filled(6)
-    rows = [2, 5, 20]
-    which = torch.tensor(rows)
-    memory.forget(torch.isin(torch.arange(BATCH), which) if as_mask else which)
-    for i in rows:
-        pairs[i] = []
-    assert_models(memory, pairs)
-    random = np.random.default_rng(1)
-    s, noise = random.normal(size=(BATCH, N)), random.normal(size=(BATCH, N))
-    y = 3 * s + 0.1 * noise
-    memory.update(*(torch.tensor(a) for a in (s, y, (s * y).sum(1), np.ones(BATCH, bool))), 6)
-    assert_models(memory, [[*own, (s[i], y[i])][-PAIRS:] for i, own in enumerate(pairs)])
-
-
 def test_keep_takes_rows_in_the_order_given():
     memory, pairs = filled(6)
     index = torch.tensor([9, 4, 28])
