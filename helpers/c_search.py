@@ -28,6 +28,7 @@ class Search:
     def __init__(self, network, images, targets, shape, norm, schedule, slots):
         self.images, self.targets, self.norm, self.schedule = images, targets, norm, schedule
         self.penalty, self.slots = Penalty(network, shape, norm, self._watch), slots
+        self.ftol = images.new_tensor([FTOL] + [FTOL_SHARP] * (len(schedule) - 1))
         batch = len(images)
         self.best, self.best_size = images.clone(), images.new_full((batch,), torch.inf)
         self.best_c = images.new_full((batch,), torch.nan)
@@ -82,7 +83,7 @@ class Search:
             if go_on.any():
                 index, r = place[go_on], row[go_on]
                 solver.memory.forget(index[~fits[go_on]])
-                solver.ftol[index] = torch.where(self.stage[r] > 0, FTOL_SHARP, FTOL)
+                solver.ftol[index] = self.ftol[self.stage[r]]
                 solver.restart(index, x[go_on], self._arguments(r))
             over = place[~go_on]
             if len(over):
@@ -91,7 +92,7 @@ class Search:
                 waiting += len(fresh)
                 if len(fresh):
                     solver.memory.forget(over[: len(fresh)])
-                    solver.ftol[over[: len(fresh)]] = FTOL
+                    solver.ftol[over[: len(fresh)]] = self.ftol[0]
                     solver.restart(over[: len(fresh)], self.images[fresh], self._arguments(fresh))
                 open = ~self.closed[solver.args[-1]]
                 if open.sum() <= 0.85 * len(open):
