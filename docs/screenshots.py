@@ -4,6 +4,7 @@ Each is a screenshot of a real JupyterLab in Chromium: c_slider.png, c_slider_da
 Needs what the browser tests need.
 """
 
+import ast
 import sys
 import tempfile
 from pathlib import Path
@@ -29,19 +30,19 @@ inspector"""
 def trace_cells():
     """The code of lesson 05 up to its solver, then a run on Rosenbrock's function in a box."""
     lesson = nbformat.read(HERE.parent / "notebooks" / "05_the_box.ipynb", as_version=4)
-    code = [cell.source for cell in lesson.cells if cell.cell_type == "code" and "plt.show" not in cell.source]
-    defined = next(
-        i for i, source in enumerate(code) if "def lbfgsb(" in source and "NotImplementedError" not in source
-    )
-    wanted = [s for s in code[: defined + 1] if "NotImplementedError" not in s and "checks." not in s]
-    rosenbrock = next(source for source in code if "def rosenbrock(" in source)
+    code = [cell.source for cell in lesson.cells if cell.cell_type == "code" and "checks." not in cell.source]
+    code = [source for source in code if "NotImplementedError" not in source]
+    solver = next(i for i, source in enumerate(code) if "def lbfgsb(" in source)
+    wanted = [source for source in code[: solver + 1] if "plt.show" not in source]
+    trees = [node for source in code for node in ast.parse(source).body]
+    rosenbrock = next(node for node in trees if isinstance(node, ast.FunctionDef) and node.name == "rosenbrock")
     run = """from helpers.widgets import SolverTrace
 low, high = np.array([-1.5, -0.5]), np.array([0.6, 1.6])
 run = lbfgsb(rosenbrock, np.array([-1.2, 1.2]), low, high, gtol=1e-8, ftol=0.0)
 trace = SolverTrace(run["trace"], rosenbrock, low, high)
 trace.step = 14
 trace"""
-    return ["\n\n".join(wanted), rosenbrock, run]
+    return ["\n\n".join(wanted), ast.unparse(rosenbrock), run]
 
 
 def shoot(page, address, path, theme="JupyterLab Light"):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from helpers import attack, c_path, load_mnist, load_network
+from helpers import attack, c_path, figures, load_mnist, load_network
 from helpers.widgets import CSlider, PerturbationInspector, SolverTrace
 from helpers.widgets._axes import Axes, ticks
 from helpers.widgets._inspector_picture import outline
@@ -216,8 +216,14 @@ def test_without_a_kernel_a_picture_of_the_same_numbers_shows(widget, request):
     assert len(data["image/png"]) < 300_000
 
 
-def test_the_still_picture_is_the_same_every_time(slider):
-    assert slider.scene().png() == slider.scene().png()
+@pytest.mark.filterwarnings("error")
+def test_the_still_picture_is_the_same_every_time_and_in_every_style(slider):
+    import matplotlib.pyplot as plt
+
+    plain = slider.scene().png()
+    with plt.rc_context():
+        figures.use_style()
+        assert slider.scene().png() == plain == slider.scene().png()
 
 
 def test_png_s_are_read_back_by_another_library():

@@ -86,7 +86,7 @@ class Scene:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(self.width / 100, self.height / 100), dpi=150, facecolor="white")
+        figure = Figure(figsize=(self.width / 100, self.height / 100), dpi=150, facecolor="white", layout="none")
         ax = figure.add_axes((0, 0, 1, 1))
         ax.set(xlim=(0, self.width), ylim=(self.height, 0))
         ax.axis("off")

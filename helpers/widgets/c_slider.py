@@ -107,7 +107,7 @@ class CSlider(View):
         self.slider = ipywidgets.SelectionSlider(options=values, value=start, description="c", **wide)
         self.jump_button = ipywidgets.Button(layout=ipywidgets.Layout(width="260px"))
         menu = partial(ipywidgets.Dropdown, layout=ipywidgets.Layout(width="190px"))
-        offered = [(f"{i + 1}: read as {label}", i) for i, label in enumerate(self.originals)]
+        offered = [(f"{i + 1}: a {label}", i) for i, label in enumerate(self.originals)]
         self.image_menu = menu(options=offered, description="image")
         self.target_menu = menu(options=self._targets(0), value=int(target), description="target")
         self.norm_menu = menu(options=[("c ‖r‖²", "squared"), ("c ‖r‖", "l2")], value=norm, description="penalty")
