@@ -85,6 +85,7 @@ def test_the_slider_by_keyboard_by_mouse_and_by_button(lab, page, name):
     assert state["index"] == 0
     agree(home, state)
 
+    handle(page).evaluate("knob => knob.scrollIntoView({ block: 'center' })")  # the mouse acts on what is in view
     box = page.locator(".jupyter-widgets .noUi-target").first.bounding_box()
     knob = handle(page).bounding_box()
     page.mouse.move(knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2)
