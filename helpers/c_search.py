@@ -81,22 +81,23 @@ class Search:
             row = solver.args[-1][place]
             x, go_on, fits = self._advance(row, solver.x[place], solver.evaluations[place])
             if go_on.any():
-                index, r = place[go_on], row[go_on]
-                solver.memory.forget(index[~fits[go_on]])
-                solver.ftol[index] = self.ftol[self.stage[r]]
-                solver.restart(index, x[go_on], self._arguments(r))
+                self._start(solver, place[go_on], row[go_on], x[go_on], fits[go_on])
             over = place[~go_on]
             if len(over):
                 report(len(over))
                 fresh = torch.arange(waiting, min(waiting + len(over), batch), device=row.device)
                 waiting += len(fresh)
                 if len(fresh):
-                    solver.memory.forget(over[: len(fresh)])
-                    solver.ftol[over[: len(fresh)]] = self.ftol[0]
-                    solver.restart(over[: len(fresh)], self.images[fresh], self._arguments(fresh))
+                    self._start(solver, over[: len(fresh)], fresh, self.images[fresh], torch.zeros_like(fresh).bool())
                 open = ~self.closed[solver.args[-1]]
                 if open.sum() <= 0.85 * len(open):
                     solver.keep(open.nonzero().squeeze(1))
+
+    def _start(self, solver, place, row, x, fits):
+        """Minimise for the images ``row`` from ``x`` in these places; the memory stays where it ``fits``."""
+        solver.memory.forget(place[~fits])
+        solver.ftol[place] = self.ftol[self.stage[row]]
+        solver.restart(place, x, self._arguments(row))
 
     def _advance(self, row, x, evaluations):
         """Take in the minimisers ``x`` at the present c of the images ``row``.
