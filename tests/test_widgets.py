@@ -47,7 +47,7 @@ def inspector(network, result):
 
 def label(widget):
     """The text equivalent of what is on display: there must be one picture, and it must have a role."""
-    (found,) = re.findall(r'<svg [^>]*role="img" aria-label="([^"]+)"', widget.picture.value)
+    (found,) = re.findall(r'<svg [^>]*role="img" aria-label="([^"]+)"', widget.shown)
     return found
 
 
@@ -71,8 +71,8 @@ def test_the_slider_s_numbers_are_those_of_the_network(slider, network, images, 
     assert f"loss {state.loss:.3f}" in said and f"says {state.prediction}" in said
     assert ("is reached" in said) == state.success
     for number in (f"{state.c:.3g}", f"{state.norm:.3f}", f"{state.distortion:.4f}", f"{state.loss:.3f}"):
-        assert f">{number}</text>" in slider.picture.value
-    assert ("✓ target 3 reached" in slider.picture.value) == state.success
+        assert f">{number}</text>" in slider.shown
+    assert ("✓ target 3 reached" in slider.shown) == state.success
 
 
 def test_all_c_are_solved_once_and_the_slider_only_draws(slider, network, images):
@@ -276,9 +276,7 @@ def test_the_inspector_s_numbers_are_those_of_the_result(inspector, result, netw
 
 
 def test_every_pixel_can_be_read_by_hovering(inspector):
-    titles = re.findall(
-        r"<title>row (\d+), column (\d+): ([\d.]+) ([-+][\d.]+) = ([\d.]+)</title>", inspector.picture.value
-    )
+    titles = re.findall(r"<title>row (\d+), column (\d+): ([\d.]+) ([-+][\d.]+) = ([\d.]+)</title>", inspector.shown)
     assert len(titles) == 784
     for row, column, before, change, after in titles[::37]:
         inspector.row, inspector.column = int(row), int(column)

@@ -77,7 +77,7 @@ class Scene:
         """The picture as HTML: one <svg role="img"> whose aria-label is ``label``."""
         body = "".join(_SVG[kind](*shape) for kind, *shape in self.shapes)
         return (
-            f'{STYLE}<svg class="course-scene" role="img" aria-label="{escape(self.label)}" '
+            f'<svg class="course-scene" role="img" aria-label="{escape(self.label)}" '
             f'viewBox="0 0 {self.width} {self.height}" xmlns="http://www.w3.org/2000/svg">{body}</svg>'
         )
 

@@ -6,14 +6,20 @@ from html import escape
 
 import ipywidgets
 
+from helpers.widgets._scene import STYLE
+
 
 class View(ipywidgets.VBox):
-    """Controls and a picture. A subclass puts its controls in order and says by ``scene()`` what the picture shows."""
+    """Controls and a picture. A subclass puts its controls in order and says by ``scene()`` what the picture shows.
 
-    def __init__(self, *controls):
-        self.picture = ipywidgets.HTML()
+    ``canvas`` is the widget that shows the picture, by default one HTML.
+    """
+
+    def __init__(self, *controls, canvas=None):
         self.message = ipywidgets.HTML()
-        super().__init__([*controls, self.message, self.picture])
+        self.canvas = ipywidgets.HTML() if canvas is None else canvas
+        # The style sheet stands apart: inside the picture it would make the browser restyle the page at each move.
+        super().__init__([ipywidgets.HTML(STYLE), *controls, self.message, self.canvas])
 
     def scene(self):
         """The Scene of the present state."""
@@ -22,7 +28,12 @@ class View(ipywidgets.VBox):
     def draw(self):
         """Show the present state."""
         self.message.value = ""
-        self.picture.value = self.scene().svg()
+        self.canvas.value = self.scene().svg()
+
+    @property
+    def shown(self):
+        """The picture that shows, as HTML."""
+        return self.canvas.value
 
     def show_message(self, text, alert=False):
         """Words above the picture: what is going on, or what went wrong."""

@@ -1,4 +1,8 @@
-"""Drag c: (P_c) solved for every c beforehand, in one batch, so that the slider only draws."""
+"""Drag c: (P_c) solved for every c beforehand, in one batch, and every picture drawn.
+
+The slider then only chooses among pictures that the browser already holds. So it follows the hand where the kernel is
+far away, as on Binder, or busy.
+"""
 
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -115,9 +119,12 @@ class CSlider(View):
         self.sharpness_menu = menu(options=[(f"β = {b:g}", b) for b in betas], value=sharpness, description="loss")
         menus = [self.image_menu, self.target_menu, self.norm_menu, self.sharpness_menu]
         row = ipywidgets.Layout(flex_flow="row wrap")
-        super().__init__(ipywidgets.Box(menus, layout=row), ipywidgets.Box([self.slider, self.jump_button], layout=row))
+        # One picture for each c. That the slider chooses among them is said to the browser, not to the kernel.
+        canvas = ipywidgets.Stack([ipywidgets.HTML() for _ in values], selected_index=start)
+        ipywidgets.jsdlink((self.slider, "index"), (canvas, "selected_index"))
+        controls = ipywidgets.Box(menus, layout=row), ipywidgets.Box([self.slider, self.jump_button], layout=row)
+        super().__init__(*controls, canvas=canvas)
 
-        self.slider.observe(self._moved, "value")
         self.jump_button.on_click(self._jumped)
         for each in menus:
             each.observe(self._chosen, "value")
@@ -126,9 +133,12 @@ class CSlider(View):
 
     @property
     def state(self):
+        return self._state_at(self.index)
+
+    def _state_at(self, index):
         image, target, size, sharpness = self._choice
         about = {"image": image, "original": self.originals[image]}
-        return state_at(self.path, self.index, **about, target=target, size=size, sharpness=float(sharpness))
+        return state_at(self.path, index, **about, target=target, size=size, sharpness=float(sharpness))
 
     @property
     def index(self):
@@ -154,11 +164,20 @@ class CSlider(View):
             self.index = self.path.best
 
     def scene(self):
-        return c_scene(self.state, self.path, self.images[self.state.image])
+        return self._scene_at(self.index)
 
-    @reported
-    def _moved(self, _):
-        self.draw()
+    def _scene_at(self, index):
+        return c_scene(self._state_at(index), self.path, self.images[self._choice[0]])
+
+    def draw(self):
+        """Draw the picture of every c."""
+        self.message.value = ""
+        for index, page in enumerate(self.canvas.children):
+            page.value = self._scene_at(index).svg()
+
+    @property
+    def shown(self):
+        return self.canvas.children[self.index].value
 
     @reported
     def _jumped(self, _):
