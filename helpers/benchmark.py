@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import signal
+import time
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +27,7 @@ def main(arguments=None):
         os.environ[name] = "1"
     report = run(options.images, options.device, options.threads)
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(_without_nan(report), indent=1) + "\n", encoding="utf-8")
     if report["interrupted"]:
         raise SystemExit(130)
 
@@ -45,7 +46,7 @@ def parsed(arguments):
 
 
 def run(count, device, threads):
-    """Measure and print both tables; after Ctrl-C, what there is by then. Returns a report that JSON can hold."""
+    """Measure and print both tables; after Ctrl-C, what there is by then. Returns the report."""
     import torch
     from tqdm import tqdm
 
@@ -70,6 +71,7 @@ def run(count, device, threads):
     share = f"{len(images)} images, {rounds} rounds. All are attacked in each round, but a share by {slow}."
     print("\n".join([machine, share, *missing]), flush=True)
     total = rounds * len(present) + solver_rounds * 2 * len(problems)
+    start = time.perf_counter()
     with Interrupt() as interrupt, tqdm(total=total, unit="turn") as bar:
         for scores, measured in (
             (attacks, contest.turns(present, network, images, targets, rounds, threads)),
@@ -82,20 +84,40 @@ def run(count, device, threads):
                 bar.update()
     if interrupt.asked:
         print("Interrupted: what follows was measured before.")
-    print(f"\nAttacks on {NETWORK}\n\n{attacks.table()}\n\nThe solver alone\n\n{solvers.table()}")
-    return {
+    report = {
+        "command": f"python -m helpers.benchmark --images {len(images)}",
         "machine": machine,
         "date": date.today().isoformat(),
+        "seconds": round(time.perf_counter() - start),
         "interrupted": interrupt.asked,
-        "attacks": [_without_nan(entry) for entry in attacks.summary()],
-        "solver": [_without_nan(entry) for entry in solvers.summary()],
+        "attacks": attacks.summary(),
+        "solver": solvers.summary(),
         "missing": missing,
     }
+    print(f"\n{tables(report)}")
+    return report
 
 
-def _without_nan(entry):
-    """NaN as None: JSON has no NaN."""
-    return {key: None if value != value else value for key, value in entry.items()}
+def tables(report):
+    """What was measured, Markdown."""
+    from helpers import contest, solver_contest
+
+    attacks, solver = contest.table(report["attacks"]), solver_contest.table(report["solver"])
+    return f"Attacks on {NETWORK}\n\n{attacks}\n\nThe solver alone\n\n{solver}"
+
+
+def stored():
+    """The report of the run that README.md shows: ``--json helpers/data/benchmark.json`` wrote it."""
+    return json.loads((Path(__file__).parent / "data" / "benchmark.json").read_text(encoding="utf-8"))
+
+
+def _without_nan(report):
+    """The report with None for NaN: JSON has no NaN."""
+    if isinstance(report, dict):
+        return {key: _without_nan(value) for key, value in report.items()}
+    if isinstance(report, list):
+        return [_without_nan(value) for value in report]
+    return None if report != report else report
 
 
 class Interrupt:

@@ -80,12 +80,13 @@ class Scores:
                 entries.append(entry)
         return entries
 
-    def table(self):
-        """The summary as Markdown."""
-        lines = ["| attack | images | success | mean distortion | ratio | ms an image | times as fast | evaluations |"]
-        lines.append("|---" * 8 + "|")
-        for e in self.summary():
-            quality = f"{e['success']:.1%} | {e['mean_distortion']:.5f} | {e['ratio']:.4f}"
-            speed = f"{e['ms']:.3g} | {e['times_as_fast']:.3g} | {e['evaluations']:.0f}"
-            lines.append(f"| {e['attack']} | {e['images']} | {quality} | {speed} |")
-        return "\n".join(lines)
+
+def table(entries):
+    """The entries of ``Scores.summary``, Markdown."""
+    lines = ["| attack | images | success | mean distortion | ratio | ms an image | times as fast | evaluations |"]
+    lines.append("|---" * 8 + "|")
+    for e in entries:
+        quality = f"{e['success']:.1%} | {e['mean_distortion']:.5f} | {e['ratio']:.4f}"
+        speed = f"{e['ms']:.3g} | {e['times_as_fast']:.3g} | {e['evaluations']:.0f}"
+        lines.append(f"| {e['attack']} | {e['images']} | {quality} | {speed} |")
+    return "\n".join(lines)

@@ -154,13 +154,14 @@ class Scores:
                 entries.append({key: v if isinstance(v, str) else float(v) for key, v in entry.items()})
         return entries
 
-    def table(self):
-        """The summary as Markdown."""
-        work, quality, speed = "iterations | SciPy's | ratio", "above SciPy: median | worst", "ms a row | SciPy's"
-        lines = [f"| problem | rows | {work} | {quality} | {speed} | times as fast |", "|---" * 10 + "|"]
-        for e in self.summary():
-            work = f"{e['iterations']:.1f} | {e['scipy_iterations']:.1f} | {e['ratio']:.3f}"
-            quality = f"{e['median_difference']:.0e} | {e['worst_difference']:.0e}"
-            speed = f"{e['ms']:.3g} | {e['scipy_ms']:.3g} | {e['times_as_fast']:.3g}"
-            lines.append(f"| {e['problem']} | {e['rows']:.0f} | {work} | {quality} | {speed} |")
-        return "\n".join(lines)
+
+def table(entries):
+    """The entries of ``Scores.summary``, Markdown."""
+    work, quality, speed = "iterations | SciPy's | ratio", "above SciPy: median | worst", "ms a row | SciPy's"
+    lines = [f"| problem | rows | {work} | {quality} | {speed} | times as fast |", "|---" * 10 + "|"]
+    for e in entries:
+        work = f"{e['iterations']:.1f} | {e['scipy_iterations']:.1f} | {e['ratio']:.3f}"
+        quality = f"{e['median_difference']:.0e} | {e['worst_difference']:.0e}"
+        speed = f"{e['ms']:.3g} | {e['scipy_ms']:.3g} | {e['times_as_fast']:.3g}"
+        lines.append(f"| {e['problem']} | {e['rows']:.0f} | {work} | {quality} | {speed} |")
+    return "\n".join(lines)

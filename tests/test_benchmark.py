@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from notebook_tools import ROOT
 
 from helpers import AttackResult, benchmark, contest, load_mnist, load_network, peers, solver_contest
 from helpers.peers import SCIPY, Peer
@@ -37,6 +38,14 @@ def test_the_command_prints_every_contestant(tmp_path):
     assert not report["interrupted"]
     lbfgs = [entry for entry in report["attacks"] if "this attack" in entry["attack"] or entry["attack"] == SCIPY]
     assert len(lbfgs) == 3 and all(entry["success"] == 1 and entry["ratio"] < 1.03 for entry in lbfgs)
+
+
+def test_the_readme_shows_the_stored_run_which_was_whole():
+    report = benchmark.stored()
+    assert report["missing"] == [] and not report["interrupted"] and "--images 1000" in report["command"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert benchmark.tables(report) in readme
+    assert f"`{report['command']}`, which took {report['seconds']} s, on {report['machine']}" in readme
 
 
 def test_what_is_missing_is_named_with_its_command(monkeypatch):
@@ -102,7 +111,7 @@ def test_the_scores_are_what_their_names_say():
     assert scipy["ms"] == pytest.approx(200) and ours["ms"] == pytest.approx(7.5)
     assert ours["times_as_fast"] == pytest.approx((100 / 10 + 300 / 5) / 2)  # each round against itself
     assert scipy["mean_distortion"] == pytest.approx((1 + 2 + 4) / 3 / 2) and ours["evaluations"] == 7
-    assert scores.table().count("\n") == 3
+    assert contest.table(scores.summary()).count("\n") == 3
 
 
 def test_ctrl_c_is_noticed_where_an_attack_catches_it():
