@@ -1,4 +1,4 @@
-"""What all tests share: thread counts, markers for the notebooks, what may be skipped, the measured figures."""
+"""What all tests share: a network and digits, thread counts, markers, what may be skipped, the measured figures."""
 
 import os
 
@@ -7,6 +7,23 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers and the kernels they start share the cores. Must be set before NumPy or torch is first imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module")
+def network():
+    """FC100-100-10 with its stored weights."""
+    from helpers import load_network
+
+    return load_network("FC100-100-10")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The first hundred test images, and for each the digit after its own: a target."""
+    from helpers import load_mnist
+
+    images, labels = load_mnist("test")
+    return images[:100], (labels[:100] + 1) % 10
 
 
 def pytest_collection_modifyitems(items):

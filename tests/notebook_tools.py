@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib
 import nbformat
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -22,6 +23,28 @@ def cells(path, tag=None):
     """The notebook's code cells in order, all or those with ``tag``; each has ``source`` and ``outputs``."""
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     return [cell for cell in code if tag is None or tag in cell.metadata.get("tags", [])]
+
+
+def source(path, name, tag):
+    """The source of the first cell with ``tag`` of the notebook at ``path`` that defines the function ``name``."""
+    return next(cell.source for cell in cells(path, tag) if f"def {name}(" in cell.source)
+
+
+def written(path, name, *changes, tag="solution", needs=()):
+    """The function ``name`` of the notebook, with pieces of its source replaced: a mistake in one place.
+
+    ``changes``: pairs of what stands in the source and what shall stand there. ``needs``: names of functions of the
+    notebook that it calls. It sees NumPy as ``np`` and nothing else.
+    """
+    text = source(path, name, tag)
+    for old, new in changes:
+        assert old in text, f"{name} does not contain {old!r}"
+        text = text.replace(old, new)
+    scope = {"np": np}
+    for other in needs:
+        exec(source(path, other, None), scope)
+    exec(text, scope)
+    return scope[name]
 
 
 def namespace(path, until=None):

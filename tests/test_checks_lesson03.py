@@ -1,28 +1,16 @@
 """Lesson 03's checks: the lesson's own solutions pass, and each classic mistake is told by name."""
 
-import numpy as np
+from functools import partial
+
+import notebook_tools
 import pytest
-from notebook_tools import NOTEBOOKS, cells
+from notebook_tools import NOTEBOOKS, source
 
 from helpers import checks
 
 PATH = NOTEBOOKS / "03_from_gradient_descent_to_bfgs.ipynb"
+written = partial(notebook_tools.written, PATH)
 NAMES = ["attack_objective", "bfgs_update", "bisection_search", "keep_pair"]
-
-
-def source(name, tag):
-    return next(cell.source for cell in cells(PATH, tag) if f"def {name}(" in cell.source)
-
-
-def written(name, *changes, tag="solution"):
-    """The function ``name`` of the notebook, with pieces of its source replaced: a mistake in one place."""
-    text = source(name, tag)
-    for old, new in changes:
-        assert old in text, f"{name} does not contain {old!r}"
-        text = text.replace(old, new)
-    scope = {"np": np}
-    exec(text, scope)
-    return scope[name]
 
 
 def said(capsys, name, candidate):
@@ -47,7 +35,7 @@ def test_the_stub_is_not_attempted(capsys, name):
 
 def test_every_exercise_has_its_check():
     assert sorted(checks.lesson03.__all__) == NAMES
-    assert [name for name in NAMES if not source(name, "exercise")] == []
+    assert [name for name in NAMES if not source(PATH, name, "exercise")] == []
 
 
 GRADIENT = "2 * c * r + W.T @ softmax"

@@ -1,29 +1,17 @@
 """Lesson 04's checks: the lesson's own solutions pass, and each classic mistake is told by name."""
 
+from functools import partial
+
+import notebook_tools
 import numpy as np
 import pytest
-from notebook_tools import NOTEBOOKS, cells
+from notebook_tools import NOTEBOOKS, source
 
 from helpers import checks
 
 PATH = NOTEBOOKS / "04_l_bfgs.ipynb"
+written = partial(notebook_tools.written, PATH, needs=["keep_pair"])
 NAMES = ["compact", "initial_scale", "remember", "two_loop"]
-
-
-def source(name, tag):
-    return next(cell.source for cell in cells(PATH, tag) if f"def {name}(" in cell.source)
-
-
-def written(name, *changes, tag="solution"):
-    """The function ``name`` of the notebook, with pieces of its source replaced: a mistake in one place."""
-    text = source(name, tag)
-    for old, new in changes:
-        assert old in text, f"{name} does not contain {old!r}"
-        text = text.replace(old, new)
-    scope = {"np": np}
-    exec(next(cell.source for cell in cells(PATH) if "def keep_pair(" in cell.source), scope)
-    exec(text, scope)
-    return scope[name]
 
 
 def said(capsys, name, candidate):
@@ -43,7 +31,7 @@ def test_the_stub_is_not_attempted(capsys, name):
 
 def test_every_exercise_has_its_check():
     assert sorted(checks.lesson04.__all__) == NAMES
-    assert [name for name in NAMES if not source(name, "exercise")] == []
+    assert [name for name in NAMES if not source(PATH, name, "exercise")] == []
 
 
 BACKWARDS = ("for s, y in reversed(pairs):", "for s, y in pairs:")

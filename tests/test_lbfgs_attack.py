@@ -5,23 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import AttackResult, attack, baselines, load_mnist, load_network
+from helpers import AttackResult, attack, baselines, load_network
 from helpers.exact import exact_linear
 
 
 def quiet(*args, **options):
     return attack(*args, progress=False, **options)
-
-
-@pytest.fixture(scope="module")
-def network():
-    return load_network("FC100-100-10")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    images, labels = load_mnist("test")
-    return images[:100], (labels[:100] + 1) % 10
 
 
 @pytest.fixture(scope="module")

@@ -4,19 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from helpers import attack, c_path, load_mnist, load_network
-
-
-@pytest.fixture(scope="module")
-def network():
-    return load_network("FC100-100-10")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    images, labels = load_mnist("test")
-    return images[:12], (labels[:12] + 1) % 10
-
+from helpers import attack, c_path, load_network
 
 PRICES = {"squared": torch.logspace(-3, 3, 17), "l2": torch.logspace(-2, 2, 17)}
 
