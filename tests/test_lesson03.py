@@ -2,6 +2,7 @@
 
 import ast
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -254,3 +255,16 @@ def test_newton_and_gradient_descent_converge(lesson):
     assert np.allclose(points[-1], 1, atol=1e-7)
     points = lesson["gradient_descent"](lesson["quadratic"], np.ones(4))
     assert np.allclose(points[-1], 1 / np.logspace(0, 3, 4), atol=1e-7)
+
+
+def test_the_replay_holds_the_models_of_the_run(lesson):
+    """B maps the last step to the change of the gradient, the first trial minimises the model, alpha leads on."""
+    replay = lesson["replay"]
+    assert len(replay) == len(lesson["paths"]["BFGS"]) > 30
+    for old, new in pairwise(replay):
+        f, g = lesson["rosenbrock"](old["x"])
+        assert old["f"] == f and np.array_equal(old["g"], g)
+        assert np.allclose(old["B"] @ (old["target"] - old["x"]), -g, rtol=1e-6)
+        assert np.allclose(old["x"] + old["alpha"] * (old["target"] - old["x"]), new["x"], rtol=1e-9, atol=1e-12)
+        s, y = new["x"] - old["x"], new["g"] - g
+        assert np.allclose(new["B"] @ s, y, rtol=1e-4, atol=1e-9)

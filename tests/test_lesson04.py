@@ -178,3 +178,18 @@ def definitions(path):
 def test_what_is_repeated_from_lesson_03_is_lesson_03s(name):
     lesson_03 = next(NOTEBOOKS.glob("03_*.ipynb"))
     assert definitions(PATH)[name] == definitions(lesson_03)[name]
+
+
+@pytest.mark.parametrize("m", [1, 2, 99])
+def test_the_models_of_a_run_are_those_of_its_pairs(lesson, m):
+    fun = lesson["chained_rosenbrock"]
+    steps = lesson["with_models"](fun, np.array([-1.2, 1.0]), m)
+    pairs = lesson["pairs_of"](fun, steps)
+    for k, (old, new) in enumerate(pairwise(steps)):
+        B = old["theta"] * np.eye(2) - old["W"] @ old["M"] @ old["W"].T
+        known = pairs[max(0, k - m) : k]
+        H = product_form(known, 1 / old["theta"], 2)
+        assert np.allclose(B @ H, np.eye(2), atol=1e-6) and len(old["M"]) == 2 * len(known)
+        assert np.allclose(old["target"], old["x"] - H @ old["g"], rtol=1e-6, atol=1e-9)
+        assert np.allclose(old["x"] + old["alpha"] * (old["target"] - old["x"]), new["x"], rtol=1e-6, atol=1e-9)
+    assert steps[-1]["g_norm"] < 1e-8 and steps[-1]["alpha"] is None

@@ -1,5 +1,6 @@
 """The widgets without a browser: their numbers against numbers computed here, and what code can do to them."""
 
+import ast
 import json
 import re
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from notebook_tools import cells, notebooks
 from torch.nn import functional
 
 from helpers import attack, c_path, figures, load_mnist, load_network
@@ -15,6 +17,7 @@ from helpers.widgets import CSlider, PerturbationInspector, SolverTrace
 from helpers.widgets._axes import Axes, ticks
 from helpers.widgets._inspector_picture import outline
 from helpers.widgets._scene import ink, png, signed, square
+from helpers.widgets._trace_picture import CLOSE, LEFT, PLOT, TOP, close_up, model
 
 C = torch.logspace(-1, 2, 7)
 
@@ -354,14 +357,89 @@ def test_stepping_through_a_trace(trace):
 
 
 def test_the_contours_of_the_model_are_level_sets_of_it(trace):
-    from helpers.widgets._trace_picture import model
-
+    """In the view and in the close-up: f on the grey lines, the model on the purple ones, both at the same levels."""
     entry = trace.trace[0]
     assert np.array_equal(model(entry), 3 * np.eye(2))
     assert np.array_equal(model({"B": A}), A) and model({"x": 0}) is None
-    for line in trace._landscape.contours:
-        assert np.ptp([bowl(point)[0] for point in line]) < 0.02
-    assert len(trace._landscape.contours) > 5
+    near = close_up(trace.trace, 0, bowl, trace._landscape)
+    for view, frame in ((trace._landscape, MAIN), (near, CLOSE_UP)):
+        levels = np.array(view.levels)
+        for line in view.contours:
+            values = [bowl(point)[0] for point in line]
+            assert np.ptp(values) < 0.01 and np.abs(levels - values[0]).min() < 0.01
+        assert len(view.contours) > 5
+        purple = [line for line in lines_in(trace.scene(), frame, "purple")]
+        for line in purple:
+            z = in_the_plane(line, frame, view)
+            values = z @ entry["g"] + 1.5 * (z**2).sum(1) + entry["f"]
+            assert np.ptp(values) < 0.01 and np.abs(levels - values[0]).min() < 0.01
+        assert len(purple) > 5
+
+
+def test_the_close_up_shows_the_whole_step_in_the_shape_of_the_view(trace):
+    view = trace._landscape
+    for step, places in ((0, [(0, 0), (0.5, 0.3), (0.5, 0.5)]), (1, [(0, 0), (0.5, 0.5)])):  # 2.8 is not in the view
+        near = close_up(trace.trace, step, bowl, view)
+        wide, high = (np.ptp(near.xlim) / np.ptp(view.xlim), np.ptp(near.ylim) / np.ptp(view.ylim))
+        assert wide == pytest.approx(high)
+        assert all(near.xlim[0] < x < near.xlim[1] and near.ylim[0] < y < near.ylim[1] for x, y in places)
+    entry = {"x": np.zeros(2), "f": 0.0}  # a step of no length is no error
+    assert np.ptp(close_up([entry, entry], 1, bowl, view).xlim) > 0
+
+
+def test_nothing_is_drawn_outside_the_two_frames(trace):
+    """Not even the leg to the subspace minimiser (2.8, 0.6), which is far outside."""
+    drawn = [line for colour in ("blue", "orange", "green", "red") for line in lines_in(trace.scene(), None, colour)]
+    assert drawn
+    for line in drawn:
+        assert any(inside(line, frame) for frame in (MAIN, CLOSE_UP)), line
+    assert lines_in(trace.scene(), MAIN, "green")
+
+
+def test_the_way_to_the_cauchy_point_bends_where_the_path_does():
+    x, g, t = np.zeros(2), np.array([-1.0, -0.5]), np.array([0.5, np.inf])
+    entry = {"x": x, "f": 0.0, "g": g, "cauchy": np.array([0.5, 0.45]), "t_cauchy": 0.9, "breakpoints": t}
+    trace = SolverTrace([entry, {"x": x, "f": 0.0}], bowl, np.zeros(2), np.array([0.5, 1.0]))
+    first, second = (in_the_plane(line, MAIN, trace._landscape) for line in lines_in(trace.scene(), MAIN, "orange"))
+    assert np.allclose(first, [(0, 0), (0.5, 0.25)]) and np.allclose(second, [(0.5, 0.25), (0.5, 0.45)])
+
+
+def test_what_no_entry_holds_has_no_place_among_the_facts(trace):
+    assert trace.state.curvatures == pytest.approx((3, 3)) and "curvatures of the model 3 and 3" in label(trace)
+    boxed = texts(trace)
+    assert {"Cauchy point", "max |P(x − g) − x|", "step length α, to the blue ring"} < boxed and "–" not in boxed
+    trace.step = 1
+    assert "Cauchy point" in texts(trace) and "–" in texts(trace)  # kept in its place
+    bare = SolverTrace([{"x": np.zeros(2), "f": 1.0, "B": A, "g": np.ones(2), "g_norm": 1.0}], bowl)
+    assert bare.state.curvatures == pytest.approx(tuple(np.linalg.eigvalsh(A)))
+    assert {"curvatures of the model", "max |g|"} < texts(bare)
+    assert not {"Cauchy point", "subspace minimiser", "evaluations so far", "–"} & texts(bare)
+
+
+MAIN = LEFT, TOP, PLOT
+CLOSE_UP = LEFT + PLOT + 50, TOP, CLOSE
+
+
+def inside(line, frame):
+    left, top, size = frame
+    return bool(((line >= (left - 0.01, top - 0.01)) & (line <= (left + size + 0.01, top + size + 0.01))).all())
+
+
+def lines_in(scene, frame, colour):
+    """The lines of ``colour`` in a square frame (left, top, size), or anywhere, as arrays of places."""
+    lines = [np.array(points) for kind, points, *rest in scene.shapes if kind == "line" and rest[0] == colour]
+    return [line for line in lines if frame is None or inside(line, frame)]
+
+
+def in_the_plane(line, frame, view):
+    """The points of the plane at the places ``line``, for ``view`` drawn in ``frame``."""
+    left, top, size = frame
+    shares = np.stack([line[:, 0] - left, top + size - line[:, 1]], -1) / size
+    return np.array([view.xlim[0], view.ylim[0]]) + shares * np.ptp([view.xlim, view.ylim], axis=1)
+
+
+def texts(widget):
+    return {shape[2] for kind, *shape in widget.scene().shapes if kind == "text"}
 
 
 def test_a_trace_needs_a_plane_and_an_entry():
@@ -382,3 +460,20 @@ def test_the_trace_needs_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) is False
+
+
+STEPPED = [path for path in notebooks() if any("SolverTrace(" in cell.source for cell in cells(path))]
+
+
+def test_lessons_03_to_05_have_a_trace_to_step_through():
+    assert [path.name[:2] for path in STEPPED] == ["03", "04", "05"]
+
+
+@pytest.mark.parametrize("path", STEPPED, ids=lambda path: path.stem)
+def test_what_a_lesson_with_a_trace_imports_is_without_torch(path):
+    nodes = [node for cell in cells(path) for node in ast.walk(ast.parse(cell.source))]
+    imports = [ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert "from helpers.widgets import SolverTrace" in imports
+    code = "\n".join([*imports, "import sys; print('torch' in sys.modules)"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import ipywidgets
 import numpy as np
 
-from helpers.widgets._trace_picture import landscape, trace_scene
+from helpers.widgets._trace_picture import close_up, landscape, model, trace_scene
 from helpers.widgets._view import View, index_of, reported
 
 
@@ -18,6 +18,7 @@ class SolverTraceState:
     x: tuple
     f: float
     g_norm: float | None  # max |P(x − g) − x|
+    curvatures: tuple | None  # the eigenvalues of the model's B, the smaller first
     cauchy: tuple | None  # the generalized Cauchy point
     subspace: tuple | None  # the model's minimiser over the free variables, perhaps outside the box
     target: tuple | None  # x̄, where the line search looks
@@ -38,7 +39,9 @@ def state_at(trace, step):
 
     points = {name: point(name) for name in ("x", "cauchy", "subspace", "target")}
     numbers = {name: number(name) for name in ("f", "g_norm", "alpha")}
+    B = model(entry)
     rest = {"how": entry.get("how"), "evaluations": entry.get("evaluations")}
+    rest["curvatures"] = None if B is None else tuple(np.linalg.eigvalsh(B).tolist())
     return SolverTraceState(step=step, last=len(trace) - 1, **points, **numbers, **rest)
 
 
@@ -67,7 +70,7 @@ class SolverTrace(View):
             )
         self.lower = np.full(2, -np.inf) if lower is None else np.asarray(lower, float)
         self.upper = np.full(2, np.inf) if upper is None else np.asarray(upper, float)
-        self._landscape = landscape(self.trace, fun, self.lower, self.upper)
+        self._fun, self._landscape = fun, landscape(self.trace, fun, self.lower, self.upper)
 
         wide = ipywidgets.Layout(width="480px")
         self.slider = ipywidgets.IntSlider(max=len(self.trace) - 1, description="iteration", layout=wide)
@@ -93,7 +96,8 @@ class SolverTrace(View):
         self.slider.value = index_of("step", value, len(self.trace))
 
     def scene(self):
-        return trace_scene(self.state, self.trace, self._landscape, self.lower, self.upper)
+        close = close_up(self.trace, self.step, self._fun, self._landscape)
+        return trace_scene(self.state, self.trace, self._landscape, close, self.lower, self.upper)
 
     @reported
     def _moved(self, _):
