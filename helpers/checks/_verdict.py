@@ -28,7 +28,7 @@ In a notebook ``checks.secant_update(secant_update)`` then prints one of ::
     secant_update: correct - B s = y in 3 random cases.
 
 Arguments that the reader's function changes in place are caught here, for every check: two of the classic mistakes
-(aliased s and y, a gradient overwritten) are of that kind. Knows NumPy only.
+(aliased s and y, a gradient overwritten) are of that kind. Imports NumPy only; what it is handed may be tensors.
 """
 
 import functools
@@ -141,10 +141,19 @@ def _by_name(function, args, kwargs):
 def _copy(value):
     if isinstance(value, np.ndarray):
         return value.copy()
+    if _is_tensor(value):
+        return value.detach().clone()
     return [_copy(v) for v in value] if isinstance(value, list | tuple) else value
 
 
+def _is_tensor(value):
+    """A torch tensor? Asked without torch, which the lessons before the sixth do without."""
+    return type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach")
+
+
 def _same(before, value):
+    if _is_tensor(value):
+        return before.shape == value.shape and bool((before == value).all())
     if isinstance(value, np.ndarray):
         return before.shape == value.shape and np.array_equal(before, value, equal_nan=value.dtype.kind in "fc")
     if isinstance(value, list | tuple):
@@ -153,8 +162,8 @@ def _same(before, value):
 
 
 def _describe(value):
-    if isinstance(value, np.ndarray):
-        return f"shape {value.shape}"
+    if isinstance(value, np.ndarray) or _is_tensor(value):
+        return f"shape {tuple(value.shape)}"
     if isinstance(value, bool | int | float | str | np.generic):
         return f"{value!s}"
     if isinstance(value, list | tuple):
