@@ -22,11 +22,14 @@ SETTINGS = {  # no news pop-up, which needs a network; every cell in the page, n
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
 PICTURE = 'svg.course-scene[role="img"]'
+# The code of a cell that prints the state of each widget of ours, the latest of its kind, by the name of its class.
 STATE = """import dataclasses, json
 from ipywidgets.widgets.widget import _instances
-from helpers.widgets import CSlider
-slider = next(w for w in _instances.values() if isinstance(w, CSlider))
-print("STATE", json.dumps(dataclasses.asdict(slider.state)))"""
+from helpers.widgets._view import View
+views = {type(w).__name__: w for w in _instances.values() if isinstance(w, View)}
+print("STATE", json.dumps({name: dataclasses.asdict(view.state) for name, view in views.items()}))"""
+# What the picture of each kind of widget begins to say.
+BEGINNING = {"CSlider": "c = ", "PerturbationInspector": "Image ", "SolverTrace": "Iteration "}
 
 
 def notebook(path, *sources):
@@ -37,19 +40,20 @@ def notebook(path, *sources):
     return path
 
 
-def c_slider_notebook(path):
-    """A notebook with a CSlider, and a last cell that prints its state."""
+def c_slider_notebook(path, *others):
+    """A notebook with a CSlider, the code cells ``others``, and a last cell that prints the widgets' states."""
     return notebook(
         path,
         "from helpers import load_mnist, load_network\nfrom helpers.widgets import CSlider\n"
         'images, labels = load_mnist("test")\nnetwork = load_network("FC100-100-10")',
         "CSlider(network, images[0], 3, images=images[:3])",
+        *others,
         STATE,
     )
 
 
 def with_state_cell(lesson, path):
-    """Copy the notebook ``lesson`` to ``path`` with a last cell that prints the state of its first CSlider."""
+    """Copy the notebook ``lesson`` to ``path`` with a last cell that prints the states of its widgets."""
     made = nbformat.read(lesson, as_version=4)
     made.cells.append(nbformat.v4.new_code_cell(STATE))
     nbformat.write(made, path)
@@ -163,8 +167,8 @@ def output_errors(page):
     return page.locator(kinds).all_inner_texts()
 
 
-def state_in_lab(page):
-    """Run the notebook's last cell again, and read the state that it prints."""
+def state_in_lab(page, widget="CSlider"):
+    """Run the notebook's last cell again, and read the state of the ``widget`` that it prints."""
     cell = page.locator(".jp-Notebook .jp-CodeCell").last
     before = cell.locator(".jp-InputPrompt").inner_text()
     cell.locator(".cm-content").click()
@@ -176,19 +180,46 @@ def state_in_lab(page):
     )
     output = cell.locator(".jp-OutputArea-output")
     output.get_by_text("STATE").wait_for()
-    return json.loads(output.inner_text().split("STATE", 1)[1])
+    return json.loads(output.inner_text().split("STATE", 1)[1])[widget]
 
 
-def label(page):
-    """What the picture says of itself."""
-    return page.locator(PICTURE).first.get_attribute("aria-label")
+class Shown:
+    """One of our widgets in a page: ``place`` locates it, ``picture`` its picture. ``name`` is that of its class."""
 
+    def __init__(self, page, name):
+        self.page, self.name = page, name
+        self._where = f'{PICTURE}[aria-label^="{BEGINNING[name]}"]'
+        self.place = page.locator(f".widget-vbox:has({self._where})").first
+        self.picture = self.place.locator(PICTURE)
 
-def wait_for_other_label(page, old, seconds=10):
-    """Wait until the picture says something else than ``old``, and return that."""
-    page.wait_for_function(
-        "([where, old]) => document.querySelector(where).getAttribute('aria-label') !== old",
-        arg=[PICTURE, old],
-        timeout=1000 * seconds,
-    )
-    return label(page)
+    def label(self):
+        """What the picture says of itself."""
+        return self.picture.get_attribute("aria-label")
+
+    def texts(self):
+        """What is written in the picture."""
+        return self.picture.locator("text").all_text_contents()
+
+    def state(self):
+        """The widget's state, from Python."""
+        return state_in_lab(self.page, self.name)
+
+    def handle(self, number=0):
+        """The knob of the widget's slider with this number, from the top."""
+        return self.place.locator(".noUi-handle").nth(number)
+
+    def press(self, knob, key):
+        """Give the ``knob`` the focus, press the ``key``, and return what the picture says then."""
+        old = self.label()
+        knob.focus()
+        self.page.keyboard.press(key)
+        return self.wait_for_other_label(old)
+
+    def wait_for_other_label(self, old, seconds=10):
+        """Wait until the picture says something else than ``old``, and return that."""
+        self.page.wait_for_function(
+            "([where, old]) => document.querySelector(where)?.getAttribute('aria-label') !== old",
+            arg=[self._where, old],
+            timeout=1000 * seconds,
+        )
+        return self.label()

@@ -1,4 +1,4 @@
-"""The slider in a real JupyterLab and a real Voila, driven in Chromium by keyboard and by mouse."""
+"""The widgets in a real JupyterLab and a real Voila, driven in Chromium by keyboard and by mouse."""
 
 import importlib.util
 import re
@@ -6,10 +6,8 @@ import shutil
 
 import browser_tools
 import pytest
-from browser_tools import PICTURE, label, output_errors, state_in_lab, wait_for_other_label
+from browser_tools import PICTURE, Shown, output_errors
 from notebook_tools import cells, notebooks
-
-LESSONS = [path for path in notebooks() if any("CSlider(" in cell.source for cell in cells(path))]
 
 pytestmark = [
     pytest.mark.browser,
@@ -18,13 +16,174 @@ pytestmark = [
 ]
 
 
+def no_errors(page):
+    assert output_errors(page) == []
+    assert page.errors == []
+
+
+# The three widgets, each as a reader uses it: what its picture says must be what Python says.
+
+
+def drive_c_slider(slider):
+    """By keyboard, by mouse and by the button that jumps to the largest c that succeeds."""
+
+    def agree(said, state):
+        assert f"c = {state['c']:.3g}: norm of r {state['norm']:.3f}, distortion {state['distortion']:.4f}" in said
+        assert f"loss {state['loss']:.3f}. The network says {state['prediction']} " in said
+        assert ("is reached" in said) == state["success"]
+
+    def marker():  # where the orange marker stands in the first plot
+        return slider.picture.locator("circle").first.get_attribute("cx")
+
+    page, knob = slider.page, slider.handle()
+    place, first = marker(), slider.state()
+    agree(slider.label(), first)
+
+    said, state = slider.press(knob, "ArrowRight"), slider.state()
+    assert state["index"] == first["index"] + 1 and marker() != place
+    agree(said, state)
+    assert f"{state['norm']:.3f}" in slider.texts()
+
+    home, state = slider.press(knob, "Home"), slider.state()
+    assert state["index"] == 0
+    agree(home, state)
+
+    knob.evaluate("knob => knob.scrollIntoView({ block: 'center' })")  # the mouse acts on what is in view
+    box, at = slider.place.locator(".noUi-target").first.bounding_box(), knob.bounding_box()
+    page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + box["height"] / 2, steps=12)
+    page.mouse.move(box["x"] + 0.97 * box["width"], box["y"] + box["height"] / 2, steps=12)
+    page.mouse.up()
+    slider.wait_for_other_label(home)
+    state = slider.state()
+    assert state["index"] > 30 and not state["success"]
+    agree(slider.label(), state)
+    assert any("not reached" in text for text in slider.texts())
+
+    said = slider.press(slider.place.get_by_role("button", name=re.compile("largest c that succeeds")), "Enter")
+    state = slider.state()
+    assert state["success"] and state["index"] == state["best"] == first["best"]
+    agree(said, state)
+
+
+def drive_inspector(inspector):
+    """The image, the pixel and the noise by keyboard; what hovering over a pixel reads; noise by mouse."""
+    page, (image, row, column) = inspector.page, (inspector.handle(k) for k in range(3))
+
+    def agree(said):
+        state = inspector.state()
+        assert f"Image {state['index']}, target {state['target']}: L0 {state['l0']} pixels" in said
+        assert f"L2 {state['l2']:.3f}, L∞ {state['linf']:.3f}, distortion {state['distortion']:.4f}" in said
+        pixel = f"{state['original']:.3f} {state['change']:+.3f} = {state['adversarial']:.3f}"
+        where = f"row {state['row']}, column {state['column']}: "
+        texts = inspector.texts()
+        assert where + pixel in texts and {f"{state['l1']:.2f}", f"{state['linf']:.3f}"} < set(texts)
+        return state, where + pixel
+
+    def pictures():  # r, x, x + r and x + noise
+        return [shown.get_attribute("href") for shown in inspector.picture.locator("image").all()]
+
+    first, _ = agree(inspector.label())
+    before = pictures()
+    state, _ = agree(inspector.press(image, "ArrowRight"))
+    assert state["index"] > first["index"]
+    assert all(old != new for old, new in zip(before, pictures(), strict=True))
+
+    assert agree(inspector.press(row, "Home"))[0]["row"] == 0
+    for _ in range(10):
+        said = inspector.press(row, "ArrowRight")
+    assert agree(said)[0]["row"] == 10
+    assert agree(inspector.press(column, "End"))[0]["column"] == 27
+    for _ in range(12):
+        said = inspector.press(column, "ArrowLeft")
+    state, pixel = agree(said)
+    assert (state["row"], state["column"]) == (10, 15)
+
+    def under_the_mouse(where):
+        """The title of what lies under the mouse above the middle of the pixel ``where``."""
+        there = inspector.picture.locator("rect").filter(has=page.locator("title", has_text=where))
+        there.evaluate("pixel => pixel.scrollIntoView({ block: 'center' })")
+        box = there.bounding_box()
+        spot = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+        page.mouse.move(*spot)
+        return page.evaluate("([x, y]) => document.elementFromPoint(x, y).querySelector('title')?.textContent", spot)
+
+    assert under_the_mouse("row 10, column 15:") == pixel
+    other = under_the_mouse("row 10, column 14:")
+    assert other == agree(inspector.press(column, "ArrowLeft"))[1]
+
+    before = pictures()
+    button = inspector.place.get_by_role("button", name="other noise of the same length")
+    for seed, act in enumerate((lambda: button.press("Enter"), button.click), 1):
+        act()
+        inspector.picture.get_by_text(f"seed {seed}", exact=False).wait_for()
+        state, _ = agree(inspector.label())
+        assert state["seed"] == seed and state["noise_norm"] == pytest.approx(state["l2"], rel=1e-3)
+        after = pictures()
+        assert before[:3] == after[:3] and before[3] != after[3]
+        before = after
+
+
+def drive_trace(trace):
+    """The slider by keyboard, each button by keyboard and by mouse."""
+
+    def agree(said):
+        state = trace.state()
+        count = f"{state['step']} of {state['last']}"
+        assert f"Iteration {count}: {point('x = ', state['x'])}, f = {state['f']:.4g}" in said
+        for name, key in (("Cauchy point ", "cauchy"), ("first trial of the line search ", "target")):
+            assert point(name, state[key]) in said if state[key] else name not in said
+        if state["alpha"] is not None:
+            assert f"step length {state['alpha']:.3g}." in said
+        assert {count, f"{state['f']:.6g}", point("", state["x"])} < set(trace.texts())
+        return state
+
+    def point(name, value):
+        return f"{name}({value[0]:.4f}, {value[1]:.4f})"
+
+    def dots():  # where all the marks stand
+        return [(dot.get_attribute("cx"), dot.get_attribute("cy")) for dot in trace.picture.locator("circle").all()]
+
+    knob = trace.handle()
+    back, on = (trace.place.get_by_role("button", name=name) for name in ("◂ back", "on ▸"))
+    first, before = agree(trace.label()), dots()
+    assert agree(trace.press(knob, "ArrowRight"))["step"] == first["step"] + 1 and dots() != before
+    assert agree(trace.press(knob, "Home"))["step"] == 0
+    assert agree(trace.press(on, "Enter"))["step"] == 1
+    for button, step in ((on, 2), (back, 1)):
+        old = trace.label()
+        button.click()
+        assert agree(trace.wait_for_other_label(old))["step"] == step
+    assert agree(trace.press(back, "Enter"))["step"] == 0
+    back.click()
+    assert agree(trace.label())["step"] == 0  # there is none before the first
+    last = agree(trace.press(knob, "End"))
+    assert last["step"] == last["last"] > 10
+
+
+DRIVERS = {"CSlider": drive_c_slider, "PerturbationInspector": drive_inspector, "SolverTrace": drive_trace}
+LESSONS = {path: [name for name in DRIVERS if any(f"{name}(" in c.source for c in cells(path))] for path in notebooks()}
+LESSONS = {path: names for path, names in LESSONS.items() if names}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Notebooks of our own, one a test and so with a kernel each, and the lessons that have a slider. The last cell of
-    each prints the slider's state."""
+    """Notebooks of our own, one a test and so with a kernel each, and the lessons that have a widget. The last cell of
+    each prints the widgets' states."""
     path = tmp_path_factory.mktemp("notebooks")
-    for name in ("own", "menus", "themes"):
-        browser_tools.c_slider_notebook(path / f"{name}.ipynb")
+    browser_tools.c_slider_notebook(path / "menus.ipynb")
+    browser_tools.c_slider_notebook(
+        path / "themes.ipynb",
+        "from helpers import attack\nfrom helpers.widgets import PerturbationInspector, SolverTrace\n"
+        "result = attack(network, images[:2], (labels[:2] + 1) % 10, progress=False)\n"
+        "PerturbationInspector(result, network)",
+        "import numpy as np\nx, B = np.array([0.2, 0.4]), np.array([[2.0, 1.0], [1.0, 3.0]])\n"
+        "ends = {'cauchy': x / 2, 'subspace': np.zeros(2), 'target': np.zeros(2), 'how': 'projected'}\n"
+        "step = ends | {'x': x, 'f': x @ B @ x / 2, 'g': B @ x, 'B': B, 'g_norm': 1.6, 'alpha': 1.0}\n"
+        "end = {'x': np.zeros(2), 'f': 0.0}\n"
+        "SolverTrace([step, end], lambda x: x @ B @ x / 2, np.zeros(2), np.ones(2))",
+    )
     for lesson in LESSONS:
         browser_tools.with_state_cell(lesson, path / lesson.name)
     return path
@@ -42,130 +201,94 @@ def page():
         yield page
 
 
-def handle(page):
-    return page.locator(".jupyter-widgets .noUi-handle").first
+def test_every_widget_is_in_a_lesson():
+    assert {name for names in LESSONS.values() for name in names} == set(DRIVERS)
 
 
-def agree(said, state):
-    """The picture's words against the state that Python prints."""
-    assert f"c = {state['c']:.3g}: norm of r {state['norm']:.3f}, distortion {state['distortion']:.4f}" in said
-    assert f"loss {state['loss']:.3f}. The network says {state['prediction']} " in said
-    assert ("is reached" in said) == state["success"]
-
-
-def marker(page):
-    """Where the orange marker stands in the first plot."""
-    return page.locator(f"{PICTURE} circle").first.get_attribute("cx")
-
-
-def no_errors(page):
-    assert output_errors(page) == []
-    assert page.errors == []
-
-
-@pytest.mark.parametrize("name", ["own.ipynb", *(path.name for path in LESSONS)])
-def test_the_slider_by_keyboard_by_mouse_and_by_button(lab, page, name):
-    browser_tools.open_in_lab(page, lab(name))
-    start, place = label(page), marker(page)
-    first = state_in_lab(page)
-    agree(start, first)
-
-    handle(page).focus()
-    page.keyboard.press("ArrowRight")
-    right = wait_for_other_label(page, start)
-    state = state_in_lab(page)
-    assert state["index"] == first["index"] + 1 and marker(page) != place
-    agree(right, state)
-    assert f"{state['norm']:.3f}" in page.locator(f"{PICTURE} text").all_text_contents()
-
-    handle(page).focus()
-    page.keyboard.press("Home")
-    home = wait_for_other_label(page, right)
-    state = state_in_lab(page)
-    assert state["index"] == 0
-    agree(home, state)
-
-    handle(page).evaluate("knob => knob.scrollIntoView({ block: 'center' })")  # the mouse acts on what is in view
-    box = page.locator(".jupyter-widgets .noUi-target").first.bounding_box()
-    knob = handle(page).bounding_box()
-    page.mouse.move(knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + box["height"] / 2, steps=12)
-    page.mouse.move(box["x"] + 0.97 * box["width"], box["y"] + box["height"] / 2, steps=12)
-    page.mouse.up()
-    wait_for_other_label(page, home)
-    state = state_in_lab(page)
-    assert state["index"] > 30 and not state["success"]
-    agree(label(page), state)
-    assert any("not reached" in text for text in page.locator(f"{PICTURE} text").all_text_contents())
-
-    dragged = label(page)
-    button = page.get_by_role("button", name=re.compile("largest c that succeeds")).first
-    button.focus()
-    page.keyboard.press("Enter")
-    jumped = wait_for_other_label(page, dragged)
-    state = state_in_lab(page)
-    assert state["success"] and state["index"] == state["best"] == first["best"]
-    agree(jumped, state)
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_the_widgets_of_a_lesson(lab, page, path):
+    browser_tools.open_in_lab(page, lab(path.name))
+    for name in LESSONS[path]:
+        DRIVERS[name](Shown(page, name))
     no_errors(page)
 
 
 def test_the_menus_solve_anew(lab, page):
     browser_tools.open_in_lab(page, lab("menus.ipynb"))
+    slider = Shown(page, "CSlider")
     for row, option, name, value in ((1, "5", "target", 5), (2, "c ‖r‖", "size", "l2"), (3, "β = 8", "sharpness", 8)):
-        before = label(page)
-        page.locator(".widget-dropdown select").nth(row).select_option(option)
-        wait_for_other_label(page, before, seconds=60)
-        state = state_in_lab(page)
+        before = slider.label()
+        slider.place.locator(".widget-dropdown select").nth(row).select_option(option)
+        said, state = slider.wait_for_other_label(before, seconds=60), slider.state()
         assert state[name] == value
-        agree(label(page), state)
+        assert f"c = {state['c']:.3g}: norm of r {state['norm']:.3f}" in said
     no_errors(page)
 
 
-def test_light_and_dark_themes_colour_the_picture_s_text(lab, page):
+WRITTEN = """picture => {
+    let paper = picture;
+    while (/^(transparent|rgba\\(0, 0, 0, 0\\))$/.test(getComputedStyle(paper).backgroundColor))
+        paper = paper.parentElement;
+    return [...picture.querySelectorAll('text')].map(text =>
+        [text.textContent, getComputedStyle(text).fill, getComputedStyle(paper).backgroundColor]);
+}"""
+
+
+def test_what_is_written_in_the_pictures_can_be_read_in_both_themes(lab, page):
     browser_tools.open_in_lab(page, lab("themes.ipynb"))
-    brightness = {}
-    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+    assert page.locator(PICTURE).count() == len(DRIVERS)
+    for theme, dark in (("JupyterLab Light", False), ("JupyterLab Dark", True)):
         page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
         page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
         page.wait_for_timeout(500)
-        colours = page.evaluate(
-            """where => {
-                const text = document.querySelector(`${where} text`);
-                let paper = text;
-                while (/^(transparent|rgba\\(0, 0, 0, 0\\))$/.test(getComputedStyle(paper).backgroundColor))
-                    paper = paper.parentElement;
-                return [getComputedStyle(text).fill, getComputedStyle(paper).backgroundColor];
-            }""",
-            PICTURE,
-        )
-        brightness[theme] = [luminance(colour) for colour in colours]
-    for (ink, paper), dark in zip(brightness.values(), (False, True), strict=True):
-        assert (ink > paper) == dark
-        assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) > 7, "text needs a contrast of 7 to 1"
+        for name in DRIVERS:
+            written = Shown(page, name).picture.evaluate(WRITTEN)
+            assert len(written) > 15
+            for text, ink, paper in written:
+                assert (luminance(ink, paper) > luminance(paper, paper)) == dark
+                needed = 3 if coloured(ink) else 4.5  # a text in colour is the key to a mark of that colour
+                assert contrast(ink, paper) > needed, f"{theme}, {name}: {text!r} is hard to read, {ink} on {paper}"
+            assert max(contrast(ink, paper) for _, ink, paper in written) > 7
+    no_errors(page)
 
 
-def luminance(colour):
-    """The relative luminance of "rgb(r, g, b)" or "rgba(r, g, b, a)", from 0 to 1, as WCAG 2 defines it."""
-    parts = [float(x) for x in re.findall(r"[\d.]+", colour)]
-    *channels, opacity = [*parts, 1][:4]
-    assert opacity > 0.5, colour
-    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (c / 255 for c in channels)]
+def coloured(colour):
+    """If ``colour`` is anything but a grey."""
+    channels = channels_of(colour)[:3]
+    return max(channels) - min(channels) > 0.1
+
+
+def contrast(ink, paper):
+    """The contrast of two colours, from 1 to 21, as WCAG 2 defines it."""
+    light, dark = sorted((luminance(ink, paper), luminance(paper, paper)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour, paper):
+    """The relative luminance of ``colour`` on ``paper``, from 0 to 1, as WCAG 2 defines it."""
+    *channels, opacity = channels_of(colour)
+    mixed = [opacity * c + (1 - opacity) * p for c, p in zip(channels, channels_of(paper), strict=False)]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in mixed]
     return sum(weight * v for weight, v in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def channels_of(colour):
+    """Red, green, blue and opacity from 0 to 1, of "rgb(r, g, b)", "rgba(r, g, b, a)" or "color(srgb r g b / a)"."""
+    parts = [float(x) for x in re.findall(r"[\d.]+(?:e-?\d+)?", colour)]
+    scale = 1 if colour.startswith("color(srgb ") else 255
+    return [v / scale for v in parts[:3]] + [*parts[3:], 1.0][:1]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("voila") is None, reason="voila is not installed")
 def test_in_voila(folder, page, tmp_path):
-    shutil.copy(folder / "own.ipynb", tmp_path)
+    shutil.copy(folder / "menus.ipynb", tmp_path)
     with browser_tools.server("voila", tmp_path) as address:
-        page.goto(address("own.ipynb"))
+        page.goto(address("menus.ipynb"))
         page.wait_for_selector(PICTURE, timeout=120_000)
-        start = label(page)
-        handle(page).focus()
-        page.keyboard.press("End")
-        end = wait_for_other_label(page, start)
+        slider = Shown(page, "CSlider")
+        start = slider.label()
+        end = slider.press(slider.handle(), "End")
         assert "c = 100:" in end and "is not reached" in end
-        page.get_by_role("button", name=re.compile("largest c that succeeds")).click()
-        wait_for_other_label(page, end)
-        assert label(page) == start
+        slider.place.get_by_role("button", name=re.compile("largest c that succeeds")).click()
+        assert slider.wait_for_other_label(end) == start
         no_errors(page)
