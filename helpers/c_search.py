@@ -1,8 +1,8 @@
 """The search over c: for each image the largest c whose minimiser of (P_c) is given the target label.
 
-By the exchange lemma ‖r(c)‖ falls as c grows, so the largest succeeding c gives the smallest perturbation. The margin
-of the minimiser, max_{j≠l} z_j − z_l, is a smooth increasing function of log c near its root: false position finds it
-in a few solves.
+By the exchange lemma ‖r(c)‖ falls as c grows, so the largest succeeding c gives the smallest perturbation. Where the
+minimiser does not jump, its margin max_{j≠l} z_j − z_l changes smoothly with log c, and grows: false position finds the
+root in a few solves.
 """
 
 import torch
@@ -14,7 +14,7 @@ PAIRS = 5  # the memory of the solver: more pairs cost more than they save here
 # Each solve is a step of a search, from where the last one ended: a loose test does, and a finer one for the sharper
 # stages, whose loss hardly changes with c.
 FTOL, FTOL_SHARP = 1e-3, 1e-4
-GAP = 5e-4  # an image is done when its ‖r‖ is within this of the ‖r‖ at a c that fails, which no success can beat
+GAP = 5e-4  # an image is done when its ‖r‖ is within this of ‖r‖ at a c that fails: the lemma's bound for any smaller c
 SOLVES = 30  # of one image at one sharpness
 
 

@@ -68,6 +68,14 @@ def test_attack_refuses(name):
         attack(**{**GOOD, **bad}, progress=False)
 
 
+def test_attack_refuses_a_function_that_hides_a_module_in_training_mode():
+    moody = torch.nn.Sequential(torch.nn.Dropout(0.5), GOOD["network"]).train()
+    with pytest.raises(ValueError, match=r"differently each time.*call its eval\(\) first"):
+        attack(**{**GOOD, "network": lambda x: moody(x), "images": torch.full((2, 4), 0.5)}, progress=False)
+    moody.eval()
+    assert attack(**{**GOOD, "network": lambda x: moody(x)}, progress=False).success.shape == (2,)
+
+
 def test_attack_takes_what_is_good_and_the_ends_of_the_box():
     assert attack(**GOOD, progress=False).success.shape == (2,)
     assert attack(GOOD["network"], torch.tensor([[0.0, 1, 1, 0]]), torch.tensor([2]), progress=False).success.shape == (
