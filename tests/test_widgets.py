@@ -407,7 +407,7 @@ def test_the_way_to_the_cauchy_point_bends_where_the_path_does():
 def test_what_no_entry_holds_has_no_place_among_the_facts(trace):
     assert trace.state.curvatures == pytest.approx((3, 3)) and "curvatures of the model 3 and 3" in label(trace)
     boxed = texts(trace)
-    assert {"Cauchy point", "max |P(x − g) − x|", "step length α, to the blue ring"} < boxed and "–" not in boxed
+    assert {"Cauchy point", "max |P(x − g) − x|", "step length α, blue ring"} < boxed and "–" not in boxed
     trace.step = 1
     assert "Cauchy point" in texts(trace) and "–" in texts(trace)  # kept in its place
     bare = SolverTrace([{"x": np.zeros(2), "f": 1.0, "B": A, "g": np.ones(2), "g_norm": 1.0}], bowl)

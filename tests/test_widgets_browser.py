@@ -230,7 +230,8 @@ WRITTEN = """picture => {
     while (/^(transparent|rgba\\(0, 0, 0, 0\\))$/.test(getComputedStyle(paper).backgroundColor))
         paper = paper.parentElement;
     return [...picture.querySelectorAll('text')].map(text =>
-        [text.textContent, getComputedStyle(text).fill, getComputedStyle(paper).backgroundColor]);
+        [text.textContent, getComputedStyle(text).fill, getComputedStyle(paper).backgroundColor,
+         text.getBBox().x >= 0 && text.getBBox().x + text.getBBox().width <= picture.viewBox.baseVal.width]);
 }"""
 
 
@@ -244,11 +245,12 @@ def test_what_is_written_in_the_pictures_can_be_read_in_both_themes(lab, page):
         for name in DRIVERS:
             written = Shown(page, name).picture.evaluate(WRITTEN)
             assert len(written) > 15
-            for text, ink, paper in written:
+            for text, ink, paper, whole in written:
+                assert whole, f"{name}: {text!r} is cut off at the edge"
                 assert (luminance(ink, paper) > luminance(paper, paper)) == dark
                 needed = 3 if coloured(ink) else 4.5  # a text in colour is the key to a mark of that colour
                 assert contrast(ink, paper) > needed, f"{theme}, {name}: {text!r} is hard to read, {ink} on {paper}"
-            assert max(contrast(ink, paper) for _, ink, paper in written) > 7
+            assert max(contrast(ink, paper) for _, ink, paper, _ in written) > 7
     no_errors(page)
 
 

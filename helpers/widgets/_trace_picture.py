@@ -48,7 +48,7 @@ def close_up(trace, step, fun, view):
     whole = np.ptp([view.xlim, view.ylim], axis=1)
     share = max(((high - low) / whole).max(), 1e-6)  # nearer, rounding would draw the contours
     middle, half = (low + high) / 2, 0.65 * share * whole
-    return _seen(middle - half, middle + half, fun, 41)
+    return _seen(middle - half, middle + half, fun, 31)
 
 
 def _seen(low, high, fun, points):
@@ -228,7 +228,7 @@ def _facts(scene, state, trace, boxed, left, top):
         ("cauchy", "Cauchy point", _pair(state.cauchy), "orange"),
         ("subspace", "subspace minimiser", _pair(state.subspace), "green"),
         ("target", trial, _pair(state.target), "red"),
-        ("alpha", "step length α, to the blue ring", _maybe(state.alpha, ".4g"), "blue"),
+        ("alpha", "step length α, blue ring", _maybe(state.alpha, ".4g"), "blue"),
         ("evaluations", "evaluations so far", _maybe(state.evaluations, "d"), "ink"),
     ]
     known = [fact for fact in facts if any(entry.get(fact[0]) is not None for entry in trace)]
