@@ -52,7 +52,9 @@ class SolverTrace(View):
         trace: a list of dicts, one an iteration, with "x" (2,) and "f"; what else there is of "g" (2,), "g_norm",
             "theta", "W" (2, 2k), "M" (2k, 2k), "cauchy", "subspace", "target" (2,), "alpha", "how", "evaluations" is
             drawn as well. The model has B = theta I − W M Wᵀ; instead of these three an entry may hold "B" (2, 2).
-        fun: fun(x) -> (f, g), or f alone, for the contours. It is called outside the box too.
+            With "t_cauchy" and "breakpoints" (2,) the way to the Cauchy point bends at the walls.
+        fun: fun(x) -> (f, g), or f alone, for the contours: f and the model are drawn at the same levels, in a view of
+            the whole run and in one of the step from near. It is called outside the box too.
         lower, upper: (2,) bounds, which may be infinite; None where there is no box.
 
     Reading: ``state`` (SolverTraceState). Setting: ``step``, from 0 to len(trace) − 1.
