@@ -17,11 +17,6 @@ CALLS = {
 
 
 @pytest.fixture(scope="module")
-def network():
-    return load_network("FC100-100-10")
-
-
-@pytest.fixture(scope="module")
 def digits(network):
     images, labels = (part[:100] for part in load_mnist("test"))
     right = network(images).argmax(1) == labels

@@ -79,7 +79,7 @@ def _numbers(scene, state, left, top):
         scene.text(left + 116 * k, top, name, 11, colour="soft")
         scene.text(left + 116 * k, top + 21, value, 19, bold=True)
     reached = f"✓ target {state.target} reached" if state.success else f"✗ target {state.target} not reached"
-    scene.text(614, top + 21, reached, 17, colour="green" if state.success else "red", bold=True)
+    scene.text(614, top + 21, reached, 19, colour="green" if state.success else "red", bold=True)
 
 
 def _curves(scene, state, path, top):
@@ -111,7 +111,7 @@ def _best(scene, axes, state):
         x, bottom = axes.at(state.best_c, axes.ylim[0])
         scene.line([(x, axes.y), (x, bottom)], "green", 1.4, dash=True)
         place, anchor = (x + 4, "start") if x < axes.x + 0.4 * axes.width else (x - 4, "end")
-        scene.text(place, axes.y + 11, "largest that succeeds", 11, anchor, "green")
+        scene.text(place, axes.y + 11, "largest that succeeds", 11, anchor, "soft")
 
 
 def _supporting(size, loss, c, axes):

@@ -73,8 +73,8 @@ def _heat_map(scene, state, pictures, left, top):
     scene.text(
         left, below + 48, f"grey outline: x + r held at 0 by the box, {state.held_at_0} pixels", 12, colour="soft"
     )
-    scene.text(left, below + 68, f"orange outline: held at 1, {state.held_at_1} pixels", 12, colour="orange")
-    scene.text(left, below + 88, "green square: the pixel that is read", 12, colour="green")
+    scene.text(left, below + 68, f"orange outline: held at 1, {state.held_at_1} pixels", 12, colour="soft")
+    scene.text(left, below + 88, "green square: the pixel that is read", 12, colour="soft")
 
 
 def outline(mask):
@@ -97,8 +97,9 @@ def _numbers(scene, state, left, top):
     for k, (name, value) in enumerate(facts):
         scene.text(left + 100 * k, top, name, 11, colour="soft")
         scene.text(left + 100 * k, top + 21, value, 18, bold=True)
-    reached = f"✓ target {state.target} reached" if state.success else f"✗ target {state.target} not reached"
-    scene.text(left, top + 48, f"{reached};  L0 counts |r| above {state.threshold:.3g}", 13, colour="green")
+    # Only images that succeeded are offered.
+    scene.text(left, top + 52, f"✓ target {state.target} reached", 19, colour="green", bold=True)
+    scene.text(left + 494, top + 52, f"L0 counts |r| above {state.threshold:.3g}", 11, "end", "soft")
 
 
 def _histogram(scene, state, r, left, top):
