@@ -195,7 +195,7 @@ BEST = "torch.where(better[:, None], x, best)"
         ([("torch.full_like(images, torch.nan)", "images.clone()")], "put NaN there"),
         ([("range(rounds)", "range(rounds // 2)")], "0.3% wide"),
         ([("range(rounds)", "range(3 * rounds)")], "once a round, for all rows"),
-        ([("x, success = solve(c)", "x, success = solve(c); low *= 1.5")], "in place"),
+        ([("x, success = solve_at(c)", "x, success = solve_at(c); low *= 1.5")], "in place"),
         ([("return best", "return best, low")], "one tensor of the shape of images"),
         ([("for _ in range(rounds)", "for _ in range(0)")], "never called solve"),
     ],

@@ -244,6 +244,10 @@ def test_what_is_written_in_the_pictures_can_be_read_in_both_themes(lab, page):
         page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
         page.wait_for_timeout(500)
         for name in DRIVERS:
+            width, room = Shown(page, name).picture.evaluate(
+                "p => [p, p.closest('.jp-OutputArea-output')].map(x => x.getBoundingClientRect().width)"
+            )
+            assert width > 0.9 * min(room, 960), f"{name} is {width:.0f} pixels wide where there is room for {room:.0f}"
             written = Shown(page, name).picture.evaluate(WRITTEN)
             assert len(written) > 15
             for text, ink, paper, large, whole in written:

@@ -178,14 +178,14 @@ def largest_c(candidate):
         prices, lengths, successes = [], [], []
 
         def solver(c, noise=noise, prices=prices, lengths=lengths, successes=successes):
-            c = _tensor(c, (9,), "the c that solve is asked for")
+            c = _tensor(c, (9,), "the c that solve_at is asked for")
             length = (1 + noise * torch.rand(9, generator=generator, dtype=c.dtype)) / (1 + c)
             for record, entry in ((prices, c), (lengths, length), (successes, c < threshold)):
                 record.append(entry.clone())
             return images + length[:, None] * direction, c < threshold
 
         best = candidate(solver, images, low, high, rounds)
-        expect(prices, f"{kind}it never called solve")
+        expect(prices, f"{kind}it never called solve_at")
         _one_search(best, images, direction, *map(torch.stack, (prices, lengths, successes)), threshold, rounds, kind)
     return "nine brackets at once, each halved on its own side, and the closest success of each row kept"
 
@@ -199,7 +199,7 @@ def _one_search(best, images, direction, prices, lengths, successes, threshold, 
     )
     expect(
         len(prices) <= rounds + 1,
-        f"{kind}it called solve {len(prices)} times in {rounds} rounds: once a round, for all rows",
+        f"{kind}it called solve_at {len(prices)} times in {rounds} rounds: once a round, for all rows",
     )
     middle = prices[0].mean().item()
     expect(not 400 < middle < 600, f"{kind}its first c is {middle:g}: c spans six decades, so halve log c: √(low·high)")

@@ -58,10 +58,9 @@ def _bars(scene, state, left, top):
         y, p = top + row * step, state.probabilities[k]
         target = k == state.target
         scene.text(left + 14, y + 0.74 * step, str(k), 12, "end", "ink", target)
-        scene.rect(left + 20, y + 2, max(170 * p, 0.5), step - 4, "orange" if target else "blue")
+        scene.rect(left + 20, y + 2, max(150 * p, 0.5), step - 4, "orange" if target else "blue")
         mark = f"{p:.2f}{' ◂ predicted' if k == state.prediction else ''}"
-        start, colour = (0, "paper") if p > 0.55 else (170 * p, "ink")
-        scene.text(left + 25 + start, y + 0.74 * step, mark, 11, colour=colour)
+        scene.text(left + 25 + 150 * p, y + 0.74 * step, mark, 11)
     scene.text(left + 20, top + SIDE + 16, f"orange: the target, {state.target}", 11, colour="soft")
 
 

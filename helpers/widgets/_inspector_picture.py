@@ -71,7 +71,7 @@ def _heat_map(scene, state, pictures, left, top):
     pixel = f"{state.original:.3f} {state.change:+.3f} = {state.adversarial:.3f}"
     scene.text(left, below + 24, f"row {state.row}, column {state.column}: {pixel}", 15, bold=True)
     scene.text(
-        left, below + 48, f"grey outline: x + r held at 0 by the box, {state.held_at_0} pixels", 12, colour="soft"
+        left, below + 48, f"dark outline: x + r held at 0 by the box, {state.held_at_0} pixels", 12, colour="soft"
     )
     scene.text(left, below + 68, f"orange outline: held at 1, {state.held_at_1} pixels", 12, colour="soft")
     scene.text(left, below + 88, "green square: the pixel that is read", 12, colour="soft")

@@ -120,7 +120,8 @@ class CSlider(View):
         menus = [self.image_menu, self.target_menu, self.norm_menu, self.sharpness_menu]
         row = ipywidgets.Layout(flex_flow="row wrap")
         # One picture for each c. That the slider chooses among them is said to the browser, not to the kernel.
-        canvas = ipywidgets.Stack([ipywidgets.HTML() for _ in values], selected_index=start)
+        whole = {"layout": ipywidgets.Layout(width="100%")}  # a Stack would shrink its pictures otherwise
+        canvas = ipywidgets.Stack([ipywidgets.HTML(**whole) for _ in values], selected_index=start, **whole)
         ipywidgets.jsdlink((self.slider, "index"), (canvas, "selected_index"))
         controls = ipywidgets.Box(menus, layout=row), ipywidgets.Box([self.slider, self.jump_button], layout=row)
         super().__init__(*controls, canvas=canvas)
