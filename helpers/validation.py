@@ -41,20 +41,22 @@ def check_inputs(network, images, targets=None):
 
 
 def _classes(network, images):
-    probe = images[:1] if len(images) else images.new_zeros(1, *images.shape[1:])
+    probe = images[:2] if len(images) else images.new_zeros(1, *images.shape[1:])
     try:
         with torch.no_grad():
-            logits, again = network(probe), network(probe)
-    except RuntimeError as error:
+            logits, again, company = network(probe[:1]), network(probe[:1]), network(probe)
+    except (RuntimeError, ValueError) as error:
         raise ValueError(f"the network does not take images of shape {tuple(images.shape[1:])}: {error}") from None
     if not torch.is_tensor(logits) or logits.ndim != 2 or len(logits) != 1 or logits.shape[1] < 2:
         got = tuple(logits.shape) if torch.is_tensor(logits) else type(logits).__name__
         raise ValueError(f"the network must return logits of shape (batch, classes), got {got} for one image.")
     # A function around a module hides the module's mode, but not what it does.
-    if not torch.allclose(logits, again, rtol=1e-3, atol=1e-3, equal_nan=True):
-        raise ValueError(
-            "the network answers the same image differently each time, as in training mode; call its eval() first."
-        )
+    for other in (again, company[:1]):
+        if not torch.allclose(logits, other, rtol=1e-3, atol=1e-3, equal_nan=True):
+            raise ValueError(
+                "the network answers the same image differently each time or in another batch, as in training mode; "
+                "call its eval() first."
+            )
     return logits.shape[1]
 
 

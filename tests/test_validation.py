@@ -70,8 +70,11 @@ def test_attack_refuses(name):
 
 def test_attack_refuses_a_function_that_hides_a_module_in_training_mode():
     moody = torch.nn.Sequential(torch.nn.Dropout(0.5), GOOD["network"]).train()
-    with pytest.raises(ValueError, match=r"differently each time.*call its eval\(\) first"):
-        attack(**{**GOOD, "network": lambda x: moody(x), "images": torch.full((2, 4), 0.5)}, progress=False)
+    sociable = torch.nn.Sequential(GOOD["network"], torch.nn.BatchNorm1d(1)).train()
+    images = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.9, 0.1, 0.2, 0.5]])
+    for hidden in (moody, lambda x: sociable[1](sociable[0](x).unsqueeze(1)).squeeze(1)):
+        with pytest.raises(ValueError, match=r"differently each time or in another batch.*call its eval\(\) first"):
+            attack(**{**GOOD, "network": lambda x, hidden=hidden: hidden(x), "images": images}, progress=False)
     moody.eval()
     assert attack(**{**GOOD, "network": lambda x: moody(x)}, progress=False).success.shape == (2,)
 
