@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from notebook_tools import NOTEBOOKS, cells
+from notebook_tools import NOTEBOOKS, cells, source
 from torch.nn.functional import cross_entropy
 
 from helpers import checks, minimize
@@ -164,12 +164,12 @@ def test_a_loop_over_the_images_is_slow_but_right(capsys, lesson):
 
 def changed(*changes):
     """The lesson's ``largest_c`` with pieces of its source replaced."""
-    source = next(cell.source for cell in cells(PATH, "solution") if "def largest_c(" in cell.source)
+    text = source(PATH, "largest_c", "solution")
     for old, new in changes:
-        assert old in source
-        source = source.replace(old, new)
+        assert old in text
+        text = text.replace(old, new)
     scope = {"torch": torch}
-    exec(source, scope)
+    exec(text, scope)
     return scope["largest_c"]
 
 
