@@ -16,7 +16,7 @@ class AttackResult:
     adversarial: torch.Tensor  # (batch, ...): x + r, every pixel in [0, 1] exactly
     perturbation: torch.Tensor  # (batch, ...): r = adversarial − image
     targets: torch.Tensor  # (batch,): the label that was wanted; without targets, the one that was reached
-    c: torch.Tensor  # (batch,): the c of (P_c) that gave r; NaN where there is none
+    c: torch.Tensor  # (batch,): r was seen while (P_c) was being minimised for this c; NaN where there is none
     distortion: torch.Tensor  # (batch,): sqrt(mean r²), the paper's root mean square change per pixel
     success: torch.Tensor  # (batch,) bool: judged on ``adversarial`` as it stands here
     evaluations: torch.Tensor  # (batch,): forward and backward passes spent on the image
