@@ -4,7 +4,7 @@ Each is a screenshot of a real JupyterLab in Chromium: c_slider.png, c_slider_da
 Needs what the browser tests need.
 """
 
-import ast
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 import browser_tools  # noqa: E402
-import nbformat  # noqa: E402
+from notebook_tools import NOTEBOOKS, cells  # noqa: E402
 
 LARGEST = 200_000  # bytes of one picture
 DIGITS = """from helpers import attack, load_mnist, load_network
@@ -28,21 +28,13 @@ inspector"""
 
 
 def trace_cells():
-    """The code of lesson 05 up to its solver, then a run on Rosenbrock's function in a box."""
-    lesson = nbformat.read(HERE.parent / "notebooks" / "05_the_box.ipynb", as_version=4)
-    code = [cell.source for cell in lesson.cells if cell.cell_type == "code" and "checks." not in cell.source]
-    code = [source for source in code if "NotImplementedError" not in source]
-    solver = next(i for i, source in enumerate(code) if "def lbfgsb(" in source)
-    wanted = [source for source in code[: solver + 1] if "plt.show" not in source]
-    trees = [node for source in code for node in ast.parse(source).body]
-    rosenbrock = next(node for node in trees if isinstance(node, ast.FunctionDef) and node.name == "rosenbrock")
-    run = """from helpers.widgets import SolverTrace
-low, high = np.array([-1.5, -0.5]), np.array([0.6, 1.6])
-run = lbfgsb(rosenbrock, np.array([-1.2, 1.2]), low, high, gtol=1e-8, ftol=0.0)
-trace = SolverTrace(run["trace"], rosenbrock, low, high)
-trace.step = 14
-trace"""
-    return ["\n\n".join(wanted), ast.unparse(rosenbrock), run]
+    """The code of lesson 05 up to its SolverTrace, without the exercises and the other pictures."""
+    sources = []
+    for cell in cells(NOTEBOOKS / "05_the_box.ipynb"):
+        if "raise NotImplementedError" not in cell.source and not re.search(r"plt\.show|^checks\.", cell.source):
+            sources.append(cell.source)
+        if "SolverTrace(" in cell.source:
+            return sources
 
 
 def shoot(page, address, path, theme="JupyterLab Light"):
@@ -50,9 +42,8 @@ def shoot(page, address, path, theme="JupyterLab Light"):
     browser_tools.open_in_lab(page, address)
     if errors := browser_tools.output_errors(page):
         raise RuntimeError(f"{path.name}: {errors[0]}")
-    page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-    page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
-    page.wait_for_timeout(1500)
+    browser_tools.choose_theme(page, theme)
+    page.wait_for_timeout(1000)
     page.locator(
         ".jp-OutputArea-output .jupyter-widgets.widget-vbox, .jp-OutputArea-output .widget-vbox"
     ).first.screenshot(path=path)
@@ -70,8 +61,8 @@ def main():
         "trace": trace_cells(),
     }
     with tempfile.TemporaryDirectory() as folder:
-        for name, cells in shots.items():
-            browser_tools.notebook(Path(folder) / f"{name}.ipynb", *cells)
+        for name, sources in shots.items():
+            browser_tools.notebook(Path(folder) / f"{name}.ipynb", *sources)
         with browser_tools.server("lab", folder) as address:
             for name in shots:
                 theme = "JupyterLab Dark" if name.endswith("dark") else "JupyterLab Light"

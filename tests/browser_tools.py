@@ -161,6 +161,13 @@ def open_in_lab(page, address, seconds=120):
         raise RuntimeError(f"not every cell ran: {prompts}, {output_errors(page)}") from error
 
 
+def choose_theme(page, theme):
+    """Switch JupyterLab to ``theme``, "JupyterLab Light" or "JupyterLab Dark", and wait until its colours are there."""
+    page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+    page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+    page.wait_for_timeout(500)
+
+
 def output_errors(page):
     """The texts of all errors among the outputs."""
     kinds = ", ".join(f'.jp-OutputArea-output[data-mime-type$="{kind}"]' for kind in ("stderr", "error"))

@@ -30,17 +30,17 @@ def source(path, name, tag):
     return next(cell.source for cell in cells(path, tag) if f"def {name}(" in cell.source)
 
 
-def written(path, name, *changes, tag="solution", needs=()):
+def written(path, name, *changes, tag="solution", needs=(), scope=None):
     """The function ``name`` of the notebook, with pieces of its source replaced: a mistake in one place.
 
     ``changes``: pairs of what stands in the source and what shall stand there. ``needs``: names of functions of the
-    notebook that it calls. It sees NumPy as ``np`` and nothing else.
+    notebook that it calls. It sees these, NumPy as ``np``, and the names in ``scope``, a dictionary.
     """
     text = source(path, name, tag)
     for old, new in changes:
         assert old in text, f"{name} does not contain {old!r}"
         text = text.replace(old, new)
-    scope = {"np": np}
+    scope = {"np": np, **(scope or {})}
     for other in needs:
         exec(source(path, other, None), scope)
     exec(text, scope)

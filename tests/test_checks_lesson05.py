@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from notebook_tools import NOTEBOOKS, cells, namespace
+from notebook_tools import NOTEBOOKS, namespace, written
 
 from helpers import checks
 
@@ -19,18 +19,6 @@ def said(capsys, name, candidate):
     return capsys.readouterr().out
 
 
-def changed(lesson, name, *changes):
-    """The lesson's function ``name`` with pieces of its source replaced: a mistake in one place."""
-    cell = next(cell for cell in cells(PATH) if f"def {name}(" in cell.source and "raise NotImpl" not in cell.source)
-    source = cell.source
-    for old, new in changes:
-        assert old in source, f"{name} does not contain {old!r}"
-        source = source.replace(old, new)
-    scope = dict(lesson)
-    exec(source, scope)
-    return scope[name]
-
-
 @pytest.mark.parametrize("name", ["projected_gradient", "cauchy_point", "subspace_step", "lbfgsb"])
 def test_the_lessons_solution_is_correct(capsys, lesson, name):
     assert said(capsys, name, lesson[name]).startswith(f"{name}: correct - ")
@@ -38,10 +26,7 @@ def test_the_lessons_solution_is_correct(capsys, lesson, name):
 
 @pytest.mark.parametrize("name", ["projected_gradient", "cauchy_point", "subspace_step", "lbfgsb"])
 def test_the_stub_is_not_attempted(capsys, name):
-    stub = next(cell for cell in cells(PATH, "exercise") if f"def {name}(" in cell.source)
-    scope = {"np": np}
-    exec(stub.source, scope)
-    assert said(capsys, name, scope[name]).startswith(f"{name}: not attempted yet")
+    assert said(capsys, name, written(PATH, name, tag="exercise")).startswith(f"{name}: not attempted yet")
 
 
 def blocked(x, g, lower, upper):
@@ -136,7 +121,7 @@ CAUCHY_MISTAKES = {
 @pytest.mark.parametrize("mistake", CAUCHY_MISTAKES)
 def test_cauchy_point_names_the_mistake(capsys, lesson, mistake):
     changes, message = CAUCHY_MISTAKES[mistake]
-    out = said(capsys, "cauchy_point", changed(lesson, "cauchy_point", *changes))
+    out = said(capsys, "cauchy_point", written(PATH, "cauchy_point", *changes, scope=lesson))
     assert out.startswith("cauchy_point: not yet - ") and message in out, out
 
 
@@ -171,7 +156,7 @@ SUBSPACE_MISTAKES = {
 @pytest.mark.parametrize("mistake", SUBSPACE_MISTAKES)
 def test_subspace_step_names_the_mistake(capsys, lesson, mistake):
     changes, message = SUBSPACE_MISTAKES[mistake]
-    out = said(capsys, "subspace_step", changed(lesson, "subspace_step", *changes))
+    out = said(capsys, "subspace_step", written(PATH, "subspace_step", *changes, scope=lesson))
     assert out.startswith("subspace_step: not yet - ") and message in out, out
 
 
@@ -198,8 +183,8 @@ def test_a_projected_gradient_is_too_slow(capsys, lesson):
 
 def with_line_search(lesson, *changes):
     """The lesson's solver with another line search inside, and the last point returned instead of the best."""
-    last = changed(lesson, "lbfgsb", ('"x": evaluate.x,', '"x": x,'), ('"f": evaluate.f,', '"f": f,'))
-    last.__globals__["wolfe_in_the_box"] = changed(lesson, "wolfe_in_the_box", *changes)
+    last = written(PATH, "lbfgsb", ('"x": evaluate.x,', '"x": x,'), ('"f": evaluate.f,', '"f": f,'), scope=lesson)
+    last.__globals__["wolfe_in_the_box"] = written(PATH, "wolfe_in_the_box", *changes, tag=None, scope=lesson)
     return last
 
 
@@ -217,7 +202,7 @@ def test_a_trial_outside_the_box(capsys, lesson):
 
 
 def test_a_pair_test_that_is_not_in_the_units_of_f(capsys, lesson):
-    solver = changed(lesson, "lbfgsb", ("eps * -(g @ s)", "eps * (y @ y)"))
+    solver = written(PATH, "lbfgsb", ("eps * -(g @ s)", "eps * (y @ y)"), scope=lesson)
     assert "not in the units of f" in said(capsys, "lbfgsb", solver)
 
 

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from functools import partial
 
+import notebook_tools
 import pytest
 import torch
-from notebook_tools import NOTEBOOKS, cells, source
+from notebook_tools import NOTEBOOKS
 from torch.nn.functional import cross_entropy
 
 from helpers import checks, minimize
@@ -14,17 +16,8 @@ PATH = NOTEBOOKS / "06_the_attack.ipynb"
 NAMES = ["attackable", "largest_c", "solve"]
 
 
-def functions(tag):
-    """The functions of the lesson's cells with this tag, by name."""
-    scope = {"torch": torch, "minimize": minimize, "cross_entropy": cross_entropy}
-    for cell in cells(PATH, tag):
-        exec(cell.source, scope)
-    return scope
-
-
-@pytest.fixture(scope="module")
-def lesson():
-    return functions("solution")
+SCOPE = {"torch": torch, "minimize": minimize, "cross_entropy": cross_entropy}
+written = partial(notebook_tools.written, PATH, scope=SCOPE)
 
 
 def said(capsys, name, candidate):
@@ -33,13 +26,13 @@ def said(capsys, name, candidate):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_lessons_solution_is_correct(capsys, lesson, name):
-    assert said(capsys, name, lesson[name]).startswith(f"{name}: correct - ")
+def test_the_lessons_solution_is_correct(capsys, name):
+    assert said(capsys, name, written(name)).startswith(f"{name}: correct - ")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_stub_is_not_attempted(capsys, name):
-    assert said(capsys, name, functions("exercise")[name]).startswith(f"{name}: not attempted yet")
+    assert said(capsys, name, written(name, tag="exercise")).startswith(f"{name}: not attempted yet")
 
 
 def test_the_checks_are_there_without_torch():
@@ -47,12 +40,12 @@ def test_the_checks_are_there_without_torch():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_the_readers_random_numbers_are_left_alone(capsys, lesson):
+def test_the_readers_random_numbers_are_left_alone(capsys):
     torch.manual_seed(6)
     expected = torch.rand(3)
     torch.manual_seed(6)
     for name in NAMES:
-        said(capsys, name, lesson[name])
+        said(capsys, name, written(name))
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -154,23 +147,14 @@ def test_solve_names_the_mistake(capsys, mistake, message):
     assert out.startswith("solve: not yet - ") and message in out
 
 
-def test_a_loop_over_the_images_is_slow_but_right(capsys, lesson):
+def test_a_loop_over_the_images_is_slow_but_right(capsys):
+    one = written("solve")
+
     def solve(network, images, targets, c):
         rows = zip(images, targets, c, strict=True)
-        return torch.cat([lesson["solve"](network, x[None], t[None], price[None]) for x, t, price in rows])
+        return torch.cat([one(network, x[None], t[None], price[None]) for x, t, price in rows])
 
     assert said(capsys, "solve", solve).startswith("solve: correct")
-
-
-def changed(*changes):
-    """The lesson's ``largest_c`` with pieces of its source replaced."""
-    text = source(PATH, "largest_c", "solution")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    scope = {"torch": torch}
-    exec(text, scope)
-    return scope["largest_c"]
 
 
 ENDS = "low, high = torch.where(success, c, low), torch.where(success, high, c)"
@@ -201,5 +185,5 @@ BEST = "torch.where(better[:, None], x, best)"
     ],
 )
 def test_largest_c_names_the_mistake(capsys, changes, message):
-    out = said(capsys, "largest_c", changed(*changes))
+    out = said(capsys, "largest_c", written("largest_c", *changes))
     assert out.startswith("largest_c: not yet - ") and message in out

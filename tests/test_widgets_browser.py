@@ -240,9 +240,7 @@ def test_what_is_written_in_the_pictures_can_be_read_in_both_themes(lab, page):
     browser_tools.open_in_lab(page, lab("themes.ipynb"))
     assert page.locator(PICTURE).count() == len(DRIVERS)
     for theme, dark in (("JupyterLab Light", False), ("JupyterLab Dark", True)):
-        page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-        page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
-        page.wait_for_timeout(500)
+        browser_tools.choose_theme(page, theme)
         for name in DRIVERS:
             width, room = Shown(page, name).picture.evaluate(
                 "p => [p, p.closest('.jp-OutputArea-output')].map(x => x.getBoundingClientRect().width)"

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 import browser_tools
-from browser_tools import PICTURE
+from browser_tools import Shown
 
 PRESSES, APART, GOAL = 50, 200, 50
 FAST, FAST_APART = 10, 20  # apart, goal: milliseconds
@@ -81,10 +81,8 @@ def main():
             browser_tools.open_in_lab(page, address(path.name))
             print(f"from the key to the painted picture, milliseconds ({os.cpu_count()} cores)")
             medians = {}
-            for k, name in enumerate(WIDGETS):
-                output = page.locator(".jp-OutputArea-output").filter(has=page.locator(PICTURE)).nth(k)
-                slider = output.locator(".noUi-handle").first if name != "PerturbationInspector" else None
-                slider = slider or output.locator(".noUi-handle").nth(1)  # that of the row
+            for name in WIDGETS:
+                slider = Shown(page, name).handle(1 if name == "PerturbationInspector" else 0)  # there: of the row
                 slider.evaluate(WATCH)
                 for pace, apart in (("a person's pace", APART), ("at once", 0)):
                     times = measure(page, slider, apart)

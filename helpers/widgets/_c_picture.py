@@ -36,16 +36,12 @@ def c_scene(state, path, image):
         left = 14 + k * (SIDE + 26)
         scene.text(left, top - 9, title, 12)
         scene.image(left, top, SIDE, rgb)
-        scene.line(_square(left, top, SIDE), "faint", 1)
+        scene.border(left, top, SIDE)
     scene.text(14 + SIDE + 26, top + SIDE + 16, f"red adds ink; full colour at ±{scale:.2f}", 11, colour="soft")
     _bars(scene, state, 614, top)
     _numbers(scene, state, 14, top + SIDE + 40)
     _curves(scene, state, path, top + SIDE + 98)
     return scene
-
-
-def _square(x, y, side):
-    return [(x, y), (x + side, y), (x + side, y + side), (x, y + side), (x, y)]
 
 
 def _bars(scene, state, left, top):

@@ -35,9 +35,7 @@ def inspector_scene(state, pictures):
         says = f": it says {label}" if state.predictions else ""
         scene.text(left, 21, title + says, 12, bold=k > 0)
         scene.image(left, 30, SMALL, ink(pixels))
-        scene.line(
-            [(left, 30), (left + SMALL, 30), (left + SMALL, 30 + SMALL), (left, 30 + SMALL), (left, 30)], "faint", 1
-        )
+        scene.border(left, 30, SMALL)
     length = f"the noise is as long as r: {state.noise_norm:.3f}, seed {state.seed}"
     scene.text(406 + 3 * SMALL + 32, 30 + SMALL + 17, length, 11, "end", "soft")
     _numbers(scene, state, 406, 228)
@@ -59,7 +57,7 @@ def _heat_map(scene, state, pictures, left, top):
             1.3,
         )
     x, y = left + step * state.column, top + step * state.row
-    scene.line([(x, y), (x + step, y), (x + step, y + step), (x, y + step), (x, y)], "green", 3)
+    scene.border(x, y, step, "green", 3)
     for row in range(side):
         for column in range(side):
             at = row, column

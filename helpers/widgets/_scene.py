@@ -54,6 +54,10 @@ class Scene:
         """A polyline through ``points``; with ``fill`` a closed polygon."""
         self.shapes.append(("line", [(float(x), float(y)) for x, y in points], colour, width, dash, fill))
 
+    def border(self, x, y, side, colour="faint", width=1):
+        """The outline of the square whose upper left corner is (x, y)."""
+        self.line([(x, y), (x + side, y), (x + side, y + side), (x, y + side), (x, y)], colour, width)
+
     def segments(self, pairs, colour="ink", width=1.0):
         """Many separate segments ((x0, y0), (x1, y1))."""
         self.shapes.append(("segments", list(pairs), colour, width))

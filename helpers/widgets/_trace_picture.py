@@ -1,7 +1,7 @@
 """The picture of a solver's trace: a pure function of the state, the trace and the function's contours."""
 
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import pairwise
 
 import contourpy
 import numpy as np
@@ -104,7 +104,7 @@ def trace_scene(state, trace, view, close, lower, upper):
     scale = float(f"{CLOSE / PLOT * np.ptp(view.xlim) / np.ptp(close.xlim):.2g}")
     scene.text(left, TOP - 8, f"the step, {scale:,g} times as large" if scale > 1 else "the step", 12)
     _plane(scene, near, close, state, trace, lower, upper)
-    scene.line(near.at(*np.array(list(product(close.xlim, close.ylim)))[[0, 1, 3, 2, 0]].T), "soft", 1)
+    scene.border(left, TOP, CLOSE, "soft")
 
     legend = [("f", "faint", False)]
     if state.curvatures is not None:
