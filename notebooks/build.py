@@ -1,13 +1,15 @@
 """Run the lessons and write their solutions: ``python notebooks/build.py`` for all, ``… 03 05`` for some.
 
 Each lesson runs top to bottom in a fresh kernel, in its own folder, and is written back with its outputs. From its
-cells tagged ``exercise`` and ``solution`` comes solutions/NN_*.ipynb, with every exercise filled in; that runs too. A
-lesson that fails leaves its files as they were, and so does Ctrl-C. What changes from run to run or from machine to
-machine is left out, so that a second run changes nothing. ``--check`` runs nothing: it says which solutions are out of
-date.
+cells tagged ``exercise`` and ``solution`` comes solutions/NN_*.ipynb, with every exercise filled in; that runs too.
+Both run under every arithmetic of ``arithmetic.py``: a cell tagged ``nbval-check-output`` whose text hangs on the
+processor fails the build. A lesson that fails leaves its files as they were, and so does Ctrl-C. What changes from run
+to run or from machine to machine is left out, so that a second run changes nothing. ``--check`` runs nothing: it says
+which solutions are out of date.
 """
 
 import argparse
+import configparser
 import copy
 import hashlib
 import os
@@ -15,14 +17,17 @@ import re
 import sys
 from pathlib import Path
 
+import arithmetic
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
 
 HERE = Path(__file__).resolve().parent
+SANITIZE = HERE.parent / "tests" / "nbval_sanitize.cfg"
 CELL_TIMEOUT = 120  # seconds
 WIDGET = "application/vnd.jupyter.widget-view+json"
+REFERENCE = "@checks.reference\n"  # what leaves a reader's function in place, and has no use in the solutions
 PROGRESS = re.compile(r"[^\r\n]*\d+%\|[^\r\n]*\|[^\r\n]*[\r\n]*")  # a line that tqdm printed
 RELATIVE_LINK = re.compile(r'(\]\(|(?:src|href)=")(?![a-z]+:|#|/)', re.IGNORECASE)
 
@@ -49,7 +54,8 @@ def solved(lesson, name):
         if "solution" in tags:
             if waiting is None:
                 raise ValueError(f"{name}: a solution without an exercise before it: {cell.source[:60]!r}")
-            waiting.source = re.sub(r"\A(# Solution [\d.]+) \(.*\)$", r"\1", cell.source, flags=re.MULTILINE)
+            source = re.sub(r"\A(# Solution [\d.]+) \(.*\)$", r"\1", cell.source, flags=re.MULTILINE)
+            waiting.source = source.replace(REFERENCE, "")
             waiting = None
             continue
         if "exercise" in tags:
@@ -79,8 +85,11 @@ def clear(notebook):
     return notebook
 
 
-def run(notebook, folder, progress=lambda: None):
-    """Execute ``notebook`` in a fresh kernel started in ``folder``, and return it. A cell that raises raises here."""
+def run(notebook, folder, progress=lambda: None, computing="own"):
+    """Execute ``notebook`` in a fresh kernel started in ``folder``, and return it. A cell that raises raises here.
+
+    ``computing``: the name of the kernel's arithmetic.
+    """
     client = NotebookClient(
         clear(notebook),
         timeout=CELL_TIMEOUT,
@@ -94,7 +103,7 @@ def run(notebook, folder, progress=lambda: None):
         on_cell_executed=lambda **_: progress(),
     )
     # Cell by cell, because client.execute() takes Ctrl-C for itself and then fails over a kernel that is gone.
-    with client.setup_kernel():
+    with client.setup_kernel(env=arithmetic.environment(computing)):
         for i, cell in enumerate(notebook.cells):
             client.execute_cell(cell, i)
     return clean(notebook)
@@ -140,6 +149,61 @@ def _keep(output):
     return True
 
 
+def build(path, progress=lambda: None):
+    """Run the lesson at ``path`` and its solutions under every arithmetic, and write both as run under this machine's.
+
+    Raises ValueError where a checked cell's text differs, CellExecutionError where a cell fails under any of them.
+    """
+    lesson = nbformat.read(path, as_version=4)
+    target = path.parent / "solutions" / path.name
+    target.parent.mkdir(exist_ok=True)
+    answers = solved(lesson, path.name)
+    lesson = _run_under_every_arithmetic(lesson, path, progress)
+    answers = answers and _run_under_every_arithmetic(answers, target, progress)
+    write(lesson, path)
+    if answers:
+        write(answers, target)
+    else:
+        target.unlink(missing_ok=True)
+
+
+def _run_under_every_arithmetic(notebook, path, progress):
+    ran = {name: run(copy.deepcopy(notebook), path.parent, progress, computing=name) for name in arithmetic.ARITHMETICS}
+    if found := differences(ran):
+        raise ValueError("\n".join(f"{path.parent.name}/{path.name}: {sentence}" for sentence in found))
+    return ran["own"]
+
+
+def differences(ran):
+    """The checked cells whose text is not the same in all of ``ran``, a dict from an arithmetic to the notebook run so.
+
+    Returns one sentence for each cell and arithmetic, with the two texts; the number is that among the code cells.
+    """
+    first, *others = ran
+    found = []
+    for other in others:
+        for i, (mine, theirs) in enumerate(zip(_checked(ran[first]), _checked(ran[other]), strict=True), 1):
+            if mine != theirs:
+                found.append(
+                    f"code cell {i} is checked, but says {mine!r} in arithmetic {first} and {theirs!r} in {other}: "
+                    "round it, print a boolean with room to spare, or take its tag away"
+                )
+    return found
+
+
+def _checked(notebook):
+    """The text that nbval would compare of each code cell; None where it is not checked."""
+    rules = configparser.RawConfigParser()
+    rules.read(SANITIZE, encoding="utf-8")
+    texts = []
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+        text = "".join(o.get("text", "") or o.get("data", {}).get("text/plain", "") for o in cell.outputs)
+        for rule in rules.sections():
+            text = re.sub(rules[rule]["regex"], rules[rule]["replace"], text)
+        texts.append(text if "nbval-check-output" in cell.metadata.get("tags", []) else None)
+    return texts
+
+
 def write(notebook, path):
     """Write ``notebook`` to ``path`` at once, or not at all."""
     nbformat.validate(notebook)
@@ -150,21 +214,6 @@ def write(notebook, path):
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def build(path, progress=lambda: None):
-    """Run the lesson at ``path`` and its solutions, and write both."""
-    lesson = nbformat.read(path, as_version=4)
-    target = path.parent / "solutions" / path.name
-    target.parent.mkdir(exist_ok=True)
-    answers = solved(lesson, path.name)
-    lesson = run(lesson, path.parent, progress)
-    answers = answers and run(answers, target.parent, progress)
-    write(lesson, path)
-    if answers:
-        write(answers, target)
-    else:
-        target.unlink(missing_ok=True)
 
 
 def outdated(folder=HERE):
@@ -202,7 +251,7 @@ def main(arguments=None):
     for path in lessons(options.lesson):
         code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         filled_in = [cell for cell in code if "solution" not in cell.metadata.get("tags", [])]
-        total = len(code) + (len(filled_in) if len(filled_in) < len(code) else 0)
+        total = len(arithmetic.ARITHMETICS) * (len(code) + (len(filled_in) if len(filled_in) < len(code) else 0))
         with tqdm(total=total, desc=path.stem, unit="cell") as bar:
             try:
                 build(path, bar.update)

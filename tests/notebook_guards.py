@@ -91,6 +91,8 @@ def exercises_are_open(path):
                 found.append(f"the check in code cell {i} does not say that the stub is not attempted: {text[:60]!r}")
         elif "solution" in _tags(cell) and stub:
             answers = _functions(cell)
+            if "@checks.reference\n" not in cell.source:
+                found.append(f"the solution in code cell {i} overwrites a reader's own: put @checks.reference on it")
             for name, body in stub[1].items():
                 if name not in answers:
                     found.append(f"the solution in code cell {i} does not define {name}")

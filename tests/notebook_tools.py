@@ -6,6 +6,7 @@ import os
 import warnings
 from pathlib import Path
 
+import build
 import matplotlib
 import nbformat
 import numpy as np
@@ -27,7 +28,8 @@ def cells(path, tag=None):
 
 def source(path, name, tag):
     """The source of the first cell with ``tag`` of the notebook at ``path`` that defines the function ``name``."""
-    return next(cell.source for cell in cells(path, tag) if f"def {name}(" in cell.source)
+    found = next(cell.source for cell in cells(path, tag) if f"def {name}(" in cell.source)
+    return found.replace(build.REFERENCE, "")
 
 
 def written(path, name, *changes, tag="solution", needs=(), scope=None):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.checks import _verdict
-from helpers.checks._verdict import Wrong, array, check, expect
+from helpers.checks._verdict import Wrong, array, check, expect, reference
 
 
 @check
@@ -141,6 +141,23 @@ def test_the_example_in_the_documentation_works(capsys):
     assert right == "secant_update: correct - B s = y in 3 random cases."
     assert "that is H, the inverse" in inverse
     assert re.search(r"the secant equation B s = y fails by \d\.\de[+-]\d\d for n = 2", identity)
+
+
+def test_a_readers_function_that_passed_stays_and_one_that_no_longer_does_goes(capsys):
+    def solution(x, factor):
+        return factor * x
+
+    solution.__name__ = "doubled"
+
+    def mine(x, factor):
+        return x + x
+
+    assert reference(solution) is solution
+    doubled(mine)
+    assert reference(solution) is mine
+    doubled(lambda x, factor: x)
+    assert reference(solution) is solution
+    assert capsys.readouterr().out.count("the lesson goes on with yours") == 1
 
 
 def test_the_checks_need_no_torch():

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import arithmetic
 import build
 import nbformat
 import notebook_guards as guards
@@ -66,7 +67,7 @@ def test_a_lesson_needs_little_memory_and_torch_only_from_06_on(path, record_pro
 # The guards themselves. A sound lesson passes all of them; each breach below is one change to it.
 
 STUB = 'def double(x):\n    """x, (n,), to 2x."""\n    raise NotImplementedError'
-ANSWER = "# Solution 3.1 (folded; the lesson goes on with it)\ndef double(x):\n    return 2 * x"
+ANSWER = "# Solution 3.1 (folded; used where yours has not passed)\n@checks.reference\ndef double(x):\n    return 2 * x"
 
 
 def said(text, stream="stdout"):
@@ -83,9 +84,10 @@ def lesson(tmp_path, **changes):
         "task": new_markdown_cell("### Exercise 3.1"),
         "stub": new_code_cell(STUB, metadata={"tags": ["exercise"]}),
         "check": new_code_cell(
-            "from helpers.checks._verdict import check, expect\n\n@check\ndef _double(candidate):\n"
-            "    expect(candidate(3) == 6, 'it does not double 3')\n    return '2 times 3 is 6'\n\n_double(double)",
-            outputs=[said("_double: not attempted yet - fill in the function above and run this cell again.\n")],
+            "from helpers import checks\nfrom helpers.checks._verdict import check, expect\n\nyours = double\n\n@check\n"
+            "def double(candidate):\n    expect(candidate(3) == 6, 'it does not double 3')\n    return '2 times 3 is 6'\n\n"
+            "double(yours)\ndouble = yours",
+            outputs=[said("double: not attempted yet - fill in the function above and run this cell again.\n")],
             metadata={"tags": ["exercise-check"]},
         ),
         "solution": new_code_cell(ANSWER, metadata={"tags": ["solution"], "jupyter": {"source_hidden": True}}),
@@ -139,6 +141,11 @@ BREACHES = [
         "already holds its solution",
     ),
     ("exercises_are_open", {"solution": {"source": "def triple(x):\n    return 3 * x"}}, "does not define double"),
+    (
+        "exercises_are_open",
+        {"solution": {"source": ANSWER.replace("@checks.reference\n", "")}},
+        "overwrites a reader's own",
+    ),
     ("exercises_are_open", {"check": {"metadata": {}}}, "no cell tagged exercise-check"),
     (
         "exercises_are_open",
@@ -201,6 +208,41 @@ def test_building_writes_a_lesson_and_its_solutions_that_pass_every_guard(built)
     text = nbformat.read(target, as_version=4).cells
     assert "python notebooks/build.py 03" in text[0].source
     assert "(../04_more.ipynb)" in text[1].source and "(../../docs/a.png)" in text[1].source
+
+
+@pytest.mark.slow
+def test_the_lesson_goes_on_with_the_readers_own_function_where_it_passed(tmp_path):
+    path = lesson(tmp_path)
+    notebook = nbformat.read(path, as_version=4)
+    for body, expected in [("return x + x  # mine", "x + x"), ("return x + 2", "2 * x")]:
+        for cell in notebook.cells:
+            if "exercise" in cell.metadata.get("tags", []):
+                cell.source = f"def double(x):\n    {body}"
+        notebook.cells[-1] = new_code_cell("import inspect\nprint(inspect.getsource(double))")
+        assert expected in build.run(notebook, tmp_path).cells[-1].outputs[0].text
+
+
+@pytest.mark.slow
+def test_a_checked_cell_that_hangs_on_the_processor_fails_the_build(tmp_path):
+    # What differs here is the variable that chooses the arithmetic, whatever the machine makes of it.
+    source = "import os\nprint(os.environ.get('ATEN_CPU_CAPABILITY'))"
+    path = lesson(tmp_path, key={"source": source})
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"03_sound\.ipynb: code cell 1 is checked, .*'default\\n' in plain"):
+        build.build(path)
+    assert path.read_bytes() == before
+    build.build(lesson(tmp_path, key={"source": source, "metadata": {"tags": []}}))
+
+
+def test_the_arithmetics_choose_for_a_command_and_take_an_earlier_choice_back():
+    own, plain, avx2 = arithmetic.ARITHMETICS
+    assert (own, plain, avx2) == ("own", "plain", "avx2")
+    show = [sys.executable, "-c", "import os; print(os.environ.get('ONEDNN_MAX_CPU_ISA'), os.environ['PATH'] != '')"]
+    run = [sys.executable, arithmetic.__file__]
+    nested = subprocess.run([*run, "plain", *run, "avx2", *show], capture_output=True, text=True)
+    assert nested.stdout == "AVX2 True\n"
+    assert subprocess.run([*run, "none", *show], capture_output=True).returncode == 1
+    assert subprocess.run([*run, "plain", sys.executable, "-c", "raise SystemExit(3)"]).returncode == 3
 
 
 @pytest.mark.slow

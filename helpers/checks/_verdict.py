@@ -37,7 +37,9 @@ import warnings
 
 import numpy as np
 
-__all__ = ["Wrong", "array", "check", "expect"]
+__all__ = ["Wrong", "array", "check", "expect", "reference"]
+
+_passed = {}  # from a check's name to the function that last passed it
 
 
 class Wrong(Exception):
@@ -70,9 +72,20 @@ def check(body):
 
     @functools.wraps(body)
     def wrapper(candidate):
-        print(f"{body.__name__}: {_verdict(body, candidate).rstrip('.')}.")
+        verdict = _verdict(body, candidate)
+        _passed.pop(body.__name__, None)
+        if verdict.startswith("correct"):
+            _passed[body.__name__] = candidate
+        print(f"{body.__name__}: {verdict.rstrip('.')}.")
 
     return wrapper
+
+
+def reference(solution):
+    """Decorate a folded solution: it gives way to the reader's function where that has passed the check of its name."""
+    if solution.__name__ in _passed:
+        print(f"{solution.__name__}: the lesson goes on with yours.")
+    return _passed.get(solution.__name__, solution)
 
 
 def _verdict(body, candidate):
