@@ -27,10 +27,11 @@ def digits():
 
 
 def pytest_collection_modifyitems(items):
-    """A notebook's cells take minutes in all: they count as slow."""
+    """A notebook's cells take minutes in all: they count as slow, and can be asked for as lessons."""
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.lesson)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -27,12 +27,14 @@ def linear(weight, bias):
 
 
 def least_distance(G, h):
-    """min ‖r‖ subject to Gr >= h, by non-negative least squares: Lawson & Hanson (1974), chapter 23, problem LDP."""
+    """min ‖r‖ subject to Gr >= h, by non-negative least squares: Lawson & Hanson (1974), chapter 23, problem LDP.
+
+    Its answer is a quotient of small residuals, good to five digits on some processors. Which rows are tight, u > 0, it
+    finds exactly; r is then the shortest solution of those as equations.
+    """
     E = np.vstack([G.T, h])
-    f = np.eye(len(E))[-1]
-    u, _ = nnls(E, f)
-    residual = E @ u - f
-    return -residual[:-1] / residual[-1]
+    u, _ = nnls(E, np.eye(len(E))[-1])
+    return np.linalg.lstsq(G[u > 0], h[u > 0], rcond=None)[0]
 
 
 def independent(network, image, l):

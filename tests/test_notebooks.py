@@ -84,9 +84,9 @@ def lesson(tmp_path, **changes):
         "task": new_markdown_cell("### Exercise 3.1"),
         "stub": new_code_cell(STUB, metadata={"tags": ["exercise"]}),
         "check": new_code_cell(
-            "from helpers import checks\nfrom helpers.checks._verdict import check, expect\n\nyours = double\n\n@check\n"
-            "def double(candidate):\n    expect(candidate(3) == 6, 'it does not double 3')\n    return '2 times 3 is 6'\n\n"
-            "double(yours)\ndouble = yours",
+            "from helpers import checks\nfrom helpers.checks._verdict import check, expect\n\nyours = double\n\n"
+            "@check\ndef double(candidate):\n    expect(candidate(3) == 6, 'it does not double 3')\n"
+            "    return '2 times 3 is 6'\n\ndouble(yours)\ndouble = yours",
             outputs=[said("double: not attempted yet - fill in the function above and run this cell again.\n")],
             metadata={"tags": ["exercise-check"]},
         ),

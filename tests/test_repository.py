@@ -9,6 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from notebook_tools import ROOT
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Hosts that only an installer should know, and paths that only one machine has. (The backslashes keep this line legal.)
@@ -103,6 +105,20 @@ def test_the_commands_of_the_readme_name_what_exists(name):
     program, *arguments = run.split()
     assert (Path(sys.executable).parent / Path(program).name).exists(), f"{program} is installed by no requirement"
     assert {"open": ["lab", "notebooks/00_start_here.ipynb"], "tests": []}[name] == arguments
+
+
+def test_the_oldest_versions_tested_are_those_that_the_requirements_allow():
+    def requirements(path):
+        lines = [line.partition("#")[0].strip() for line in (ROOT / path).read_text().splitlines()]
+        return {r.name: r for r in map(Requirement, filter(lambda line: line and not line.startswith("-"), lines))}
+
+    allowed = {
+        name: next(s.version for s in r.specifier if s.operator == ">=")
+        for name, r in requirements("requirements.txt").items()
+    }
+    tested = {name: next(iter(r.specifier)) for name, r in requirements("tests/oldest.txt").items()}
+    assert {name: s.operator for name, s in tested.items()} == dict.fromkeys(allowed, "==")
+    assert {name: Version(s.version) for name, s in tested.items()} == {n: Version(v) for n, v in allowed.items()}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="CI's script is bash")
