@@ -2,15 +2,16 @@
 
 from importlib import import_module
 
-_HOME = {
-    "load_mnist": "mnist",
-    "load_network": "networks",
-    "minimize": "lbfgsb",
-    "attack": "lbfgs_attack",
-    "c_path": "penalty_path",
-    "AttackResult": "results",
+_HOME = {  # from a public name to the module that defines it
+    "AttackResult": "adversarial.result",
+    "attack": "adversarial.attack",
+    "c_path": "adversarial.c_path",
+    "load_mnist": "digits.mnist",
+    "load_network": "digits.networks",
+    "minimize": "solver.lbfgsb",
+    "read_idx": "digits.mnist",
 }
-_MODULES = {"baselines", "checks", "figures", "lbfgs_attack", "lbfgsb", "mnist", "networks", "penalty_path", "widgets"}
+_ROOMS = {"adversarial", "baselines", "benchmark", "checks", "digits", "environment", "figures", "solver", "widgets"}
 
 __all__ = sorted(_HOME)
 
@@ -20,10 +21,10 @@ def __getattr__(name):
         value = getattr(import_module(f".{_HOME[name]}", __name__), name)
         globals()[name] = value
         return value
-    if name in _MODULES:
+    if name in _ROOMS:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module 'helpers' has no attribute {name!r}; it has {', '.join(__all__)}")
 
 
 def __dir__():
-    return sorted({*globals(), *__all__, *_MODULES})
+    return sorted({*globals(), *__all__, *_ROOMS})

@@ -49,7 +49,7 @@ def _packages():
 
 
 def _digits():
-    from helpers.mnist import read_idx
+    from helpers.digits.mnist import read_idx
 
     try:
         images, labels = read_idx("test")
@@ -65,7 +65,7 @@ def _network():
     try:
         import torch
 
-        from helpers.networks import load_network
+        from helpers.digits.networks import load_network
     except ImportError as error:
         yield f"torch cannot be imported ({error}). Install it and restart the kernel; lessons 01 to 05 run without."
         return

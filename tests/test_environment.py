@@ -6,7 +6,8 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from helpers import environment, mnist, networks
+from helpers import environment
+from helpers.digits import mnist, networks
 
 
 def said(capsys):

@@ -93,7 +93,7 @@ def solve(candidate):
     c = torch.tensor([30.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0], dtype=torch.float64)
 
     def wrongly(penalty, price=c, lower=0.0, upper=1.0):
-        from helpers.lbfgsb import minimize
+        from helpers.solver.lbfgsb import minimize
 
         def objective(x, image, target, price):
             return price * penalty(x, image) + cross_entropy(network(x), target, reduction="none")

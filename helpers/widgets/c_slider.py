@@ -12,7 +12,7 @@ import ipywidgets
 import torch
 from tqdm.auto import tqdm
 
-from helpers.penalty_path import c_path
+from helpers.adversarial.c_path import c_path
 from helpers.widgets._c_picture import c_scene
 from helpers.widgets._view import View, index_of, reported
 

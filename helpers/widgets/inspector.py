@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import ipywidgets
 import torch
 
-from helpers.baselines import noisy
-from helpers.results import AttackResult
+from helpers.adversarial.result import AttackResult
+from helpers.baselines.noise import noisy
 from helpers.widgets._inspector_picture import inspector_scene
 from helpers.widgets._scene import square
 from helpers.widgets._view import View, index_of, reported

@@ -1,0 +1,110 @@
+"""What every attack asks of its arguments, at the door: one sentence saying what is wrong and what to pass instead."""
+
+import copy
+
+import torch
+
+
+def check_inputs(network, images, targets=None):
+    """Check a network, images (batch, ...) in [0, 1] and targets (batch,) or None; returns the number of classes.
+
+    Raises TypeError or ValueError, with one sentence, for anything that an attack could not honestly work with.
+    """
+    if not torch.is_tensor(images):
+        raise TypeError(f"images must be a tensor, got {type(images).__name__}; use torch.as_tensor(images).")
+    if not images.is_floating_point():
+        raise TypeError(f"images must be floats in [0, 1], got {images.dtype}; use images.float() / 255 for bytes.")
+    if images.ndim < 2:
+        raise ValueError(
+            f"images must have shape (batch, ...), got {tuple(images.shape)}; use image.unsqueeze(0) for one."
+        )
+    if torch.isnan(images).any():
+        raise ValueError("images hold NaN.")
+    if len(images) and (images.min() < 0 or images.max() > 1):
+        low, high = images.min().item(), images.max().item()
+        raise ValueError(
+            f"images must lie in [0, 1], got [{low:.4g}, {high:.4g}]; any normalisation belongs inside the network."
+        )
+    if getattr(network, "training", False):
+        raise ValueError(
+            "the network is in training mode, where it answers differently each time; call network.eval()."
+        )
+    weights = next(iter(network.parameters()), None) if isinstance(network, torch.nn.Module) else None
+    if weights is not None and weights.device != images.device:
+        raise ValueError(f"the network is on {weights.device} and the images are on {images.device}; move one of them.")
+    if weights is not None and weights.dtype != images.dtype:
+        raise TypeError(
+            f"the network computes in {weights.dtype} and the images are {images.dtype}; convert one of them."
+        )
+    classes = _classes(network, images)
+    if targets is not None:
+        _check_targets(targets, images, classes)
+    return classes
+
+
+def _classes(network, images):
+    probe = images[:2] if len(images) else images.new_zeros(1, *images.shape[1:])
+    try:
+        with torch.no_grad():
+            logits, again, company = network(probe[:1]), network(probe[:1]), network(probe)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"the network does not take images of shape {tuple(images.shape[1:])}: {error}") from None
+    if not torch.is_tensor(logits) or logits.ndim != 2 or len(logits) != 1 or logits.shape[1] < 2:
+        got = tuple(logits.shape) if torch.is_tensor(logits) else type(logits).__name__
+        raise ValueError(f"the network must return logits of shape (batch, classes), got {got} for one image.")
+    # A function around a module hides the module's mode, but not what it does.
+    for other in (again, company[:1]):
+        if not torch.allclose(logits, other, rtol=1e-3, atol=1e-3, equal_nan=True):
+            raise ValueError(
+                "the network answers the same image differently each time or in another batch, as in training mode; "
+                "call its eval() first."
+            )
+    return logits.shape[1]
+
+
+def _check_targets(targets, images, classes):
+    if not torch.is_tensor(targets) or targets.dtype != torch.long:
+        got = targets.dtype if torch.is_tensor(targets) else type(targets).__name__
+        raise TypeError(f"targets must be a tensor of integer labels (torch.long), got {got}.")
+    if targets.shape != images.shape[:1]:
+        raise ValueError(
+            f"there are {len(images)} images but targets have shape {tuple(targets.shape)}; pass one label an image."
+        )
+    if targets.device != images.device:
+        raise ValueError(
+            f"the targets are on {targets.device} and the images are on {images.device}; move one of them."
+        )
+    if len(targets) and (targets.min() < 0 or targets.max() >= classes):
+        raise ValueError(f"targets must be labels from 0 to {classes - 1}, got {targets.min()} to {targets.max()}.")
+
+
+def check_schedule(sharpness):
+    """The β of each stage, a tuple of increasing positive floats, from a number or a sequence of them."""
+    schedule = tuple(float(b) for b in (sharpness if isinstance(sharpness, tuple | list) else (sharpness,)))
+    if not schedule or not all(0 < b < float("inf") for b in schedule):
+        raise ValueError(
+            f"sharpness must be a positive number or an increasing schedule such as (1, 8, 64), got {sharpness}."
+        )
+    if list(schedule) != sorted(set(schedule)):
+        raise ValueError(f"a sharpness schedule must increase, got {sharpness}.")
+    return schedule
+
+
+def check_norm(norm):
+    """Raises ValueError unless ``norm`` is "squared", for c‖r‖², or "l2", for the paper's c‖r‖."""
+    if norm not in ("squared", "l2"):
+        raise ValueError(f'norm must be "squared", for c‖r‖², or "l2", for the paper\'s c‖r‖; got {norm!r}.')
+
+
+def check_targeted(network, images, targets):
+    """What ``attack`` asks of its arguments, and that there are targets. Raises TypeError or ValueError."""
+    if targets is None:
+        raise TypeError("targets must be a tensor with one label an image; only attack() chooses them by itself.")
+    check_inputs(network, images, targets)
+
+
+def double_copy(network):
+    """A float64 copy of a module, whose parameters take no gradient. Raises TypeError for anything else."""
+    if not isinstance(network, torch.nn.Module):
+        raise TypeError(f"a float64 copy is made of a torch.nn.Module, but the network is a {type(network).__name__}.")
+    return copy.deepcopy(network).double().requires_grad_(False)

@@ -1,0 +1,1 @@
+"""What attacks and solvers cost and reach, side by side: ``python -m helpers.benchmark``."""

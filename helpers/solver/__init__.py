@@ -1,0 +1,1 @@
+"""L-BFGS-B for many independent problems at once. It knows nothing of networks or images."""

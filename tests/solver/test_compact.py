@@ -1,0 +1,108 @@
+"""The compact form against the BFGS formula, applied pair by pair to a dense matrix."""
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.solver.compact import Memory
+
+BATCH, N, PAIRS = 30, 7, 4
+
+
+def dense_bfgs(pairs):
+    """B from its pairs, oldest first: Nocedal & Wright (2006), (6.19), from θI with θ = yᵀy / sᵀy of the newest."""
+    if not pairs:
+        return np.eye(N)
+    s, y = pairs[-1]
+    B = np.eye(N) * (y @ y) / (s @ y)
+    for s, y in pairs:
+        Bs = B @ s
+        B = B - np.outer(Bs, Bs) / (s @ Bs) + np.outer(y, y) / (s @ y)
+    return B
+
+
+def model(memory):
+    """The dense B = θI − W M Wᵀ of every row, and Wᵀ."""
+    gram, _, _ = memory.gram(torch.zeros(len(memory.theta), N, dtype=torch.float64))
+    W = memory.rows[:, :-1] * memory.scale().unsqueeze(2)
+    M = torch.linalg.inv(memory.middle(gram))
+    return memory.theta.view(-1, 1, 1) * torch.eye(N, dtype=torch.float64) - W.transpose(1, 2) @ M @ W, W
+
+
+def filled(updates, seed=0, useful=1.0):
+    """A memory after some updates, of which a row takes each with probability ``useful``; and each row's pairs."""
+    random = np.random.default_rng(seed)
+    memory, pairs = Memory(BATCH, N, PAIRS, torch.zeros(1, dtype=torch.float64)), [[] for _ in range(BATCH)]
+    for now in range(updates):
+        root = random.normal(size=(BATCH, N, N))
+        s = random.normal(size=(BATCH, N)) * 10.0 ** random.uniform(-4, 1, (BATCH, 1))
+        y = np.einsum("bij,bkj,bk->bi", root, root, s) + 0.1 * s
+        taken = random.random(BATCH) < useful
+        y = np.where(taken[:, None], y, -y)  # what is not useful would spoil the model
+        sy = torch.tensor((s * y).sum(1))
+        memory.update(torch.tensor(s), torch.tensor(y), sy, torch.tensor(taken), now)
+        for i in np.flatnonzero(taken):
+            pairs[i] = [*pairs[i], (s[i], y[i])][-PAIRS:]
+    return memory, pairs
+
+
+def assert_models(memory, pairs):
+    B, _ = model(memory)
+    for mine, own in zip(B.numpy(), pairs, strict=True):
+        expected = dense_bfgs(own)
+        assert np.abs(mine - expected).max() <= 1e-10 * max(1, np.abs(expected).max())
+
+
+@pytest.mark.parametrize("updates", [0, 1, 3, 4, 5, 11])
+def test_compact_form_is_dense_bfgs_also_after_the_memory_has_wrapped(updates):
+    assert_models(*filled(updates))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_row_skips_its_own_pairs(seed):
+    memory, pairs = filled(9, seed, useful=0.6)
+    assert len({len(own) for own in pairs}) > 1
+    assert_models(memory, pairs)
+
+
+def test_the_newest_secant_equation_holds():
+    memory, pairs = filled(6)
+    B, _ = model(memory)
+    for mine, own in zip(B.numpy(), pairs, strict=True):
+        s, y = own[-1]
+        assert np.allclose(mine @ s, y, rtol=0, atol=1e-9 * np.abs(y).max())
+
+
+def test_keep_takes_rows_in_the_order_given():
+    memory, pairs = filled(6)
+    index = torch.tensor([9, 4, 28])
+    memory.keep(index)
+    assert_models(memory, [pairs[i] for i in index])
+
+
+def test_gram_over_free_coordinates_and_combine_are_the_products_with_W():
+    memory, _ = filled(5)
+    random = np.random.default_rng(2)
+    vector = torch.tensor(random.normal(size=(BATCH, N)))
+    free = torch.tensor((random.random((BATCH, N)) < 0.6).astype(float))
+    _, W = model(memory)
+    for mask in (None, free):
+        gram, right, rows = memory.gram(vector, mask)
+        masked = W if mask is None else W * mask.unsqueeze(1)
+        assert torch.allclose(gram, masked @ masked.transpose(1, 2), rtol=1e-12, atol=1e-12)
+        assert torch.allclose(right, (masked @ vector.unsqueeze(2)).squeeze(2), rtol=1e-12, atol=1e-12)
+        weights = torch.tensor(random.normal(size=(BATCH, 2 * PAIRS)))
+        share = torch.tensor(random.normal(size=BATCH))
+        held = vector if mask is None else vector * mask
+        expected = (weights.unsqueeze(1) @ masked).squeeze(1) + share.unsqueeze(1) * held
+        assert torch.allclose(memory.combine(rows, weights, share), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_columns_are_those_of_W_transposed():
+    memory, _ = filled(5)
+    _, W = model(memory)
+    row = torch.tensor([8, 0, 21])
+    coordinate = torch.tensor([[6, 0], [3, 3], [1, 5]])
+    columns = memory.columns(row, coordinate)
+    for j, i in enumerate(row):
+        assert torch.equal(columns[j], W[i][:, coordinate[j]])
