@@ -64,12 +64,12 @@ def c_path(network, image, target, c, *, norm="squared", sharpness=1.0):
     x0 = image.detach().flatten(1).expand(k, -1)
     penalty = Penalty(network, image.shape[1:], norm)
     label = torch.full((k,), int(target), device=image.device)
-    args = (x0, label, c, torch.full_like(c, beta), torch.arange(k, device=image.device))
+    args = (x0, label, c, torch.full_like(c, beta))
     x, evaluations = x0.clone(), torch.zeros(k, dtype=torch.long, device=image.device)
     for _ in range(2):
-        result = minimize(penalty, x, 0.0, 1.0, args, ftol=1e-7)
+        result = minimize(lambda x, *args: penalty(x, None, *args), x, 0.0, 1.0, args, ftol=1e-7)
         evaluations += result.evaluations
-        x = _exchange(penalty, result.x, *args[:4])
+        x = _exchange(penalty, result.x, *args)
     with torch.no_grad():
         logits = penalty.logits(x) if k else x.new_zeros(0, classes)
         m = margin(logits, label)

@@ -19,7 +19,7 @@ class Penalty:
     def __init__(self, network, shape, norm="squared", watch=None):
         self.network, self.shape, self.norm, self.watch = network, shape, norm, watch
 
-    def __call__(self, x, image, target, c, sharpness, row):
+    def __call__(self, x, row, image, target, c, sharpness):
         """(rows, n) → (rows,). ``image``: (rows, n); ``target``, ``c``, ``sharpness``, its number ``row``: (rows,)."""
         logits = self.logits(x)
         size = self.size(x, image)

@@ -8,7 +8,8 @@ root in a few solves.
 import torch
 
 from helpers.adversarial.objective import Penalty, margin, reached
-from helpers.solver.lbfgsb import RUNNING, Solver
+from helpers.solver.box import Box
+from helpers.solver.lbfgsb import RUNNING, Options, Solver
 
 PAIRS = 5  # the memory of the solver: more pairs cost more than they save here
 # Each solve is a step of a search, from where the last one ended: a loose test does, and a finer one for the sharper
@@ -65,20 +66,21 @@ class Search:
         return (a / (4 * m)).log() + 0.6 if self.norm == "squared" else (a.sqrt() / 2).log()
 
     def _arguments(self, row):
-        return self.images[row], self.targets[row], self.log_c[row].exp(), self.schedule[self.stage[row]], row
+        return self.images[row], self.targets[row], self.log_c[row].exp(), self.schedule[self.stage[row]]
 
     def run(self, report=lambda finished: None):
         """Search for all images; a place that falls free takes the next image at once. ``report`` hears of each."""
         batch = len(self.images)
         row = torch.arange(min(self.slots, batch), device=self.images.device)
         waiting = len(row)
-        solver = Solver(self.penalty, self.images[row], 0.0, 1.0, self._arguments(row), PAIRS, FTOL, 0.0, 60, 15000, 20)
+        options = Options(maxcor=PAIRS, ftol=FTOL, gtol=0.0, maxiter=60)
+        solver = Solver(self.penalty, self.images[row], Box(0.0, 1.0), row, self._arguments(row), options)
         while len(solver.x):
             solver.step()
-            place = ((solver.code != RUNNING) & ~self.closed[solver.args[-1]]).nonzero().squeeze(1)
+            place = ((solver.code != RUNNING) & ~self.closed[solver.row]).nonzero().squeeze(1)
             if not len(place):
                 continue
-            row = solver.args[-1][place]
+            row = solver.row[place]
             x, go_on, fits = self._advance(row, solver.x[place], solver.evaluations[place])
             if go_on.any():
                 self._start(solver, place[go_on], row[go_on], x[go_on], fits[go_on])
@@ -89,7 +91,7 @@ class Search:
                 waiting += len(fresh)
                 if len(fresh):
                     self._start(solver, over[: len(fresh)], fresh, self.images[fresh], torch.zeros_like(fresh).bool())
-                open = ~self.closed[solver.args[-1]]
+                open = ~self.closed[solver.row]
                 if open.sum() <= 0.85 * len(open):
                     solver.keep(open.nonzero().squeeze(1))
 
@@ -97,7 +99,7 @@ class Search:
         """Minimise for the images ``row`` from ``x`` in these places; the memory stays where it ``fits``."""
         solver.memory.forget(place[~fits])
         solver.ftol[place] = self.ftol[self.stage[row]]
-        solver.restart(place, x, self._arguments(row))
+        solver.restart(place, x, row, self._arguments(row))
 
     def _advance(self, row, x, evaluations):
         """Take in the minimisers ``x`` at the present c of the images ``row``.

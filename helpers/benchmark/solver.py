@@ -3,7 +3,6 @@
 Ours solves the rows of a problem side by side, SciPy one after the other with NumPy functions and exact gradients.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
@@ -14,6 +13,7 @@ from scipy.optimize import Bounds, rosen, rosen_der
 from scipy.optimize import minimize as scipy_minimize
 from scipy.special import expit
 
+from helpers.benchmark.measure import Turn, markdown, timed
 from helpers.solver.lbfgsb import minimize
 
 OURS, SCIPY = "helpers.solver.lbfgsb", "SciPy"
@@ -87,17 +87,17 @@ def _logistic(rng, rows, n, samples=100, decay=1e-3):
 
 
 def turns(problems, rounds, threads):
-    """Solve every problem with both in turns. Yields (name, who, iterations (rows,), values (rows,), seconds)."""
+    """Solve every problem with both in turns. Yields a Turn after each."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
         _ours(problems[0])  # what is loaded at first use
         _scipy(problems[0])
-        for problem in problems * rounds:
-            for who, solve in ((OURS, _ours), (SCIPY, _scipy)):
-                start = time.perf_counter()
-                iterations, values = solve(problem)
-                yield problem.name, who, iterations, values, time.perf_counter() - start
+        for turn in range(1, rounds + 1):
+            for problem in problems:
+                for who, solve in ((OURS, _ours), (SCIPY, _scipy)):
+                    found, seconds = timed(lambda solve=solve, problem=problem: solve(problem))
+                    yield Turn(problem.name, who, turn, torch.arange(len(problem.x0)), found, seconds)
     finally:
         torch.set_num_threads(before)
 
@@ -105,7 +105,7 @@ def turns(problems, rounds, threads):
 def _ours(problem):
     x0, lower, upper, *args = map(torch.from_numpy, (problem.x0, problem.lower, problem.upper, *problem.args))
     found = minimize(problem.together, x0, lower, upper, args)
-    return found.iterations.numpy(), found.value.numpy()
+    return {"iterations": found.iterations, "value": found.value}
 
 
 def _scipy(problem):
@@ -113,55 +113,49 @@ def _scipy(problem):
     for x0, lower, upper, *args in zip(problem.x0, problem.lower, problem.upper, *problem.args, strict=True):
         box = Bounds(lower, upper)
         found.append(scipy_minimize(problem.alone, x0, tuple(args), jac=True, method="L-BFGS-B", bounds=box))
-    return np.array([f.nit for f in found]), np.array([f.fun for f in found])
+    return {"iterations": [f.nit for f in found], "value": [f.fun for f in found]}
 
 
-class Scores:
-    """What the turns have brought so far."""
+def summary(scores):
+    """A dict for each problem that both have solved.
 
-    def __init__(self):
-        self.found, self.ms = {}, {}  # (problem, who) → iterations and values; → milliseconds a row, one a round
-
-    def add(self, name, who, iterations, values, seconds):
-        """Take in one turn."""
-        self.found[name, who] = iterations, values
-        self.ms.setdefault((name, who), []).append(1000 * seconds / len(values))
-
-    def summary(self):
-        """A dict for each problem that both have solved.
-
-        ratio: of the iterations, all rows together. worst and median difference: of ours − SciPy's value over
-        max(1, |SciPy's|); below 0 ours is lower. ms: a row, median over the rounds.
-        """
-        entries = []
-        for name in dict.fromkeys(problem for problem, _ in self.found):
-            if (name, SCIPY) in self.found:
-                (ours, value), (theirs, reference) = (self.found[name, who] for who in (OURS, SCIPY))
-                difference = (value - reference) / np.maximum(1, np.abs(reference))
-                ms, scipy_ms = self.ms[name, OURS], self.ms[name, SCIPY]
-                entry = {
-                    "problem": name,
-                    "rows": len(value),
-                    "iterations": ours.mean(),
-                    "scipy_iterations": theirs.mean(),
-                    "ratio": ours.sum() / theirs.sum(),
-                    "median_difference": np.median(difference),
-                    "worst_difference": difference.max(),
-                    "ms": median(ms),
-                    "scipy_ms": median(scipy_ms),
-                    "times_as_fast": median(b / a for a, b in zip(ms, scipy_ms, strict=False)),
-                }
-                entries.append({key: v if isinstance(v, str) else float(v) for key, v in entry.items()})
-        return entries
+    ratio: of the iterations, all rows together. worst and median difference: of ours − SciPy's value over
+    max(1, |SciPy's|); below 0 ours is lower. ms: a row, median over the rounds.
+    """
+    entries = []
+    for name in scores.tasks():
+        if SCIPY not in scores.contestants(name):
+            continue
+        ours, theirs = (scores.values(name, who, "iterations") for who in (OURS, SCIPY))
+        value, reference = (scores.values(name, who, "value") for who in (OURS, SCIPY))
+        difference = (value - reference) / np.maximum(1, np.abs(reference))
+        entry = {
+            "rows": len(value),
+            "iterations": ours.mean(),
+            "scipy_iterations": theirs.mean(),
+            "ratio": ours.sum() / theirs.sum(),
+            "median_difference": np.median(difference),
+            "worst_difference": difference.max(),
+            "ms": median(scores.ms(name, OURS)),
+            "scipy_ms": median(scores.ms(name, SCIPY)),
+            "times_as_fast": scores.times_as_fast(name, OURS, SCIPY),
+        }
+        entries.append({"problem": name, **{key: float(number) for key, number in entry.items()}})
+    return entries
 
 
 def table(entries):
-    """The entries of ``Scores.summary``, Markdown."""
-    work, quality, speed = "iterations | SciPy's | ratio", "above SciPy: median | worst", "ms a row | SciPy's"
-    lines = [f"| problem | rows | {work} | {quality} | {speed} | times as fast |", "|---" * 10 + "|"]
-    for e in entries:
-        work = f"{e['iterations']:.1f} | {e['scipy_iterations']:.1f} | {e['ratio']:.3f}"
-        quality = f"{e['median_difference']:.0e} | {e['worst_difference']:.0e}"
-        speed = f"{e['ms']:.3g} | {e['scipy_ms']:.3g} | {e['times_as_fast']:.3g}"
-        lines.append(f"| {e['problem']} | {e['rows']:.0f} | {work} | {quality} | {speed} |")
-    return "\n".join(lines)
+    """The entries of ``summary``, Markdown."""
+    columns = {
+        "problem": lambda e: e["problem"],
+        "rows": lambda e: f"{e['rows']:.0f}",
+        "iterations": lambda e: f"{e['iterations']:.1f}",
+        "SciPy's": lambda e: f"{e['scipy_iterations']:.1f}",
+        "ratio": lambda e: f"{e['ratio']:.3f}",
+        "above SciPy: median": lambda e: f"{e['median_difference']:.0e}",
+        "worst": lambda e: f"{e['worst_difference']:.0e}",
+        "ms a row": lambda e: f"{e['ms']:.3g}",
+        "SciPy's ms": lambda e: f"{e['scipy_ms']:.3g}",
+        "times as fast": lambda e: f"{e['times_as_fast']:.3g}",
+    }
+    return markdown(columns, entries)

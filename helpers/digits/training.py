@@ -1,4 +1,4 @@
-"""Trains networks of Linear and Sigmoid layers in rounds that survive an interruption.
+"""Trains networks of Linear and Conv2d layers in rounds that survive an interruption.
 
 The loss is mean cross-entropy + Σ_layers λ Σ_j w_j² / k, k the number of units in the layer; biases do not decay.
 A softmax layer on fixed features is a convex problem: L-BFGS on all images in float64, to convergence. Deeper networks:
@@ -22,18 +22,31 @@ RHO, BETA, MU = 0.1, 0.3, 6e-3  # of the sparse autoencoder; chosen on 10,000 tr
 
 @dataclass
 class Stage:
-    """A piece of a training, done in equal rounds. All that a round changes is in module and optimizer."""
+    """A piece of a training, done in equal rounds. All that a round changes is in module, optimizer and schedule."""
 
     module: nn.Module
     optimizer: torch.optim.Optimizer
     rounds: int
     run: Callable[[int], float]  # does round i and returns its loss
+    schedule: torch.optim.lr_scheduler.LRScheduler | None = None  # of the optimizer's step size
+
+    def state(self):
+        """All that a round changes, as what torch.save takes."""
+        parts = {"module": self.module, "optimizer": self.optimizer, "schedule": self.schedule}
+        return {name: part.state_dict() for name, part in parts.items() if part is not None}
+
+    def load(self, state):
+        """Be as the stage was whose ``state`` this is."""
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.schedule is not None:
+            self.schedule.load_state_dict(state["schedule"])
 
 
-def train(network, decay, images, labels, checkpoint, autoencoder=False, title="training"):
-    """Trains a Sequential of Linear and Sigmoid layers in place, whatever weights it has, always from the same seed.
+def train(network, decay, data, checkpoint, *, autoencoder=False, epochs=30, title="training"):
+    """Trains a Sequential in place, whatever weights it has, always from the same seed.
 
-    decay: λ of each linear layer. images (n, 784) in [0, 1], labels (n,).
+    decay: λ of each Linear or Conv2d layer. data: images (n, 784) in [0, 1] and labels (n,). epochs: of Adam.
     checkpoint: a path. What is done is written there after each round, and an interrupted training goes on from it, to
     the same weights as if nothing had happened.
     autoencoder: train the first layer as a sparse autoencoder on the images alone, freeze it, and train the last one on
@@ -44,21 +57,19 @@ def train(network, decay, images, labels, checkpoint, autoencoder=False, title="
     if done:
         network.load_state_dict(done["network"])
     start = time.process_time() - (done["seconds"] if done else 0)
-    for number, build in enumerate(_plan(network, decay, images, labels, autoencoder)):
+    for number, build in enumerate(_plan(network, decay, data, autoencoder, epochs)):
         if done and number < done["stage"]:
             continue
         stage, first = build(), 0
         if done and number == done["stage"]:
-            stage.module.load_state_dict(done["module"])
-            stage.optimizer.load_state_dict(done["optimizer"])
+            stage.load(done)
             first = done["round"]
         with tqdm(initial=first, total=stage.rounds, desc=f"{title}, stage {number + 1}", unit="round") as bar:
             for i in range(first, stage.rounds):
                 loss = stage.run(i)
                 _flush(network)
                 progress = {"stage": number, "round": i + 1, "seconds": time.process_time() - start}
-                states = {"module": stage.module.state_dict(), "optimizer": stage.optimizer.state_dict()}
-                save({**progress, **states, "network": network.state_dict()}, checkpoint)
+                save({**progress, **stage.state(), "network": network.state_dict()}, checkpoint)
                 bar.set_postfix(loss=f"{loss:.5f}", refresh=False)
                 bar.update()
     network.float().eval()
@@ -74,12 +85,13 @@ def save(content, path):
 
 
 def weight_decay(layers, decay):
-    """Σ_layers λ Σ_j w_j² / k, with k the number of units in the layer. A scalar tensor."""
-    return sum(l * layer.weight.square().sum() / layer.out_features for layer, l in zip(layers, decay, strict=True))
+    """Σ_layers λ Σ_j w_j² / k, with k the number of units (or channels) in the layer. A scalar tensor."""
+    return sum(l * layer.weight.square().sum() / len(layer.weight) for layer, l in zip(layers, decay, strict=True))
 
 
-def _plan(network, decay, images, labels, autoencoder):
+def _plan(network, decay, data, autoencoder, epochs):
     """The stages in order, each as a function that builds it: a later stage starts from what an earlier one made."""
+    images, labels = data
     if autoencoder:
         return [
             lambda: _autoencoder(network[0], images),
@@ -87,7 +99,7 @@ def _plan(network, decay, images, labels, autoencoder):
         ]
     if len(network) == 1:
         return [lambda: _softmax(network[0], nn.Identity(), images, labels, decay[0])]
-    return [lambda: _classifier(network, images, labels, decay)]
+    return [lambda: _classifier(network, images, labels, decay, epochs)]
 
 
 def _autoencoder(encoder, images):
@@ -126,34 +138,34 @@ def _softmax(layer, features, images, labels, decay):
     return Stage(layer, optimizer, 30, lambda _: float(optimizer.step(loss).detach()))
 
 
-def _classifier(network, images, labels, decay):
-    layers = [layer for layer in network if isinstance(layer, nn.Linear)]
+def _classifier(network, images, labels, decay, epochs):
+    layers = [layer for layer in network if isinstance(layer, nn.Linear | nn.Conv2d)]
     _start(*layers)
 
     def loss(rows):
         return cross_entropy(network(images[rows]), labels[rows]) + weight_decay(layers, decay)
 
-    return _adam(network, loss, len(images), rounds=30, batch=100, step=0.003)
+    return _adam(network, loss, len(images), rounds=epochs, batch=100, step=0.003)
 
 
 def _adam(module, loss, n, rounds, batch, step):
     optimizer = torch.optim.Adam(module.parameters(), lr=step)
     batches = math.ceil(n / batch)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, rounds * batches)
 
     def epoch(i):
         order = torch.randperm(n, generator=torch.Generator().manual_seed(SEED + i))  # needs nothing of epoch i - 1
         total = 0.0
-        for j, rows in enumerate(order.split(batch)):
-            done = (i + j / batches) / rounds
-            optimizer.param_groups[0]["lr"] = step * (1 + math.cos(math.pi * done)) / 2
+        for rows in order.split(batch):
             optimizer.zero_grad()
             value = loss(rows)
             value.backward()
             optimizer.step()
+            schedule.step()
             total += value.item() / batches
         return total
 
-    return Stage(module, optimizer, rounds, epoch)
+    return Stage(module, optimizer, rounds, epoch, schedule)
 
 
 def _start(*layers):

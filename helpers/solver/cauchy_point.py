@@ -8,104 +8,123 @@ from dataclasses import dataclass
 
 import torch
 
-from helpers.solver.compact import take, times
+from helpers.solver.compact import times
 
 _FEW = 16  # breakpoints looked at first: most rows stop before the path has bent that often
+_FARTHER = 8  # times as many at the next look
 
 
 @dataclass(frozen=True)
 class CauchyPoint:
-    point: torch.Tensor  # (batch, n), in the box
+    """Where the path of steepest descent, bent at the box, has its first local minimum of the model."""
+
+    x_c: torch.Tensor  # (batch, n), in the box
     free: torch.Tensor  # (batch, n): 1 where strictly between the bounds, 0 elsewhere
-    c: torch.Tensor  # (batch, 2m): Wᵀ(point − x)
-    mc: torch.Tensor  # (batch, 2m): M c
+    v: torch.Tensor  # (batch, 2m): Wᵀ(x_c − x); the paper's c
+    Mv: torch.Tensor  # (batch, 2m): M v
+    M_inverse: torch.Tensor  # (batch, 2m, 2m): of the model, which the subspace step needs too
 
 
-def generalized_cauchy_point(x, g, lower, upper, memory):
-    """The generalized Cauchy point of every row, and M⁻¹ (batch, 2m, 2m), which the next step needs too.
-
-    ``x``, ``g``, ``lower``, ``upper``: (batch, n); ``memory``: the Hessian model of each row.
-    """
+def cauchy_point(x, g, box, memory):
+    """The generalized Cauchy point of every row. ``x``, ``g``: (batch, n); ``memory``: the Hessian model of each."""
     # −g where the coordinate may move. The comparison stays in floats: bools and where() are several times slower.
-    d = torch.clamp(x - g, lower, upper).sub_(x).ne_(0).mul_(g).neg_()
-    gram, p, _ = memory.gram(d)
-    inverse = memory.middle(gram)
-    m = torch.linalg.inv_ex(inverse)[0]
-    mp = times(m, p)
+    d = box.project_(x - g).sub_(x).ne_(0).mul_(g).neg_()
+    gram, u, _ = memory.gram(d)
+    M_inverse = memory.M_inverse(gram)
+    M = torch.linalg.inv_ex(M_inverse)[0]
+    Mu = times(M, u)
     slope = -(d * d).sum(1)
-    curvature = -memory.theta * slope - (p * mp).sum(1)
+    curvature = -memory.theta * slope - (u * Mu).sum(1)
     # A model that rounding has made flat or concave is taken as θI.
-    t = torch.where(slope < 0, torch.where(curvature > 0, -slope / curvature, 1 / memory.theta), 0)
-    c, mc = t.unsqueeze(1) * p, t.unsqueeze(1) * mp
+    t = torch.where(slope < 0, torch.where(curvature > 0, -slope / curvature, 1 / memory.theta), 0).unsqueeze(1)
+    v, Mv = t * u, t * Mu
 
-    moved = torch.addcmul(x, t.unsqueeze(1), d)
-    point = torch.clamp(moved, lower, upper)
-    bent = moved.sub_(point).abs_().amax(1).nonzero().squeeze(1)  # where the path meets the box first
+    straight = torch.addcmul(x, t, d)
+    x_c = box.project(straight)
+    bent = straight.sub_(x_c).abs_().amax(1).nonzero().squeeze(1)  # where the path meets the box first
     if len(bent):
-        c[bent], point[bent] = _along_the_bends(x, d, lower, upper, p, -slope, m, bent, memory)
-        mc[bent] = times(m[bent], c[bent])
-    free = (point - lower).mul_(upper - point).gt_(0)
-    return CauchyPoint(point, free, c, mc), inverse
+        path = _Path(x[bent], d[bent], u[bent], -slope[bent], M[bent], bent, memory)
+        v[bent], x_c[bent] = _along_the_bends(path, box.take(bent))
+        Mv[bent] = times(M[bent], v[bent])
+    return CauchyPoint(x_c, box.interior(x_c), v, Mv, M_inverse)
 
 
-def _along_the_bends(x, d, lower, upper, p, s0, m, row, memory):
-    """The Cauchy points of the rows ``row``, whose paths bend: c = Wᵀ(point − x), and the points."""
-    x, d, p, s0, m = x[row], d[row], p[row], s0[row], m[row]
-    lower, upper = take(lower, row), take(upper, row)
-    bound = torch.copysign(x.new_tensor(torch.inf), d).clamp(lower, upper)
-    ahead = torch.where(d == 0, torch.inf, (bound - x) / d)  # when each coordinate meets its bound
-    t, c = torch.zeros_like(s0), torch.zeros_like(p)
-    left = torch.arange(len(row), device=x.device)
-    k = 0
-    while len(left):  # most paths end within a few bends; the others look eight times as far, and so on
-        k = min(max(8 * k, _FEW), x.shape[1])
-        found, t[left], c[left] = _first_minimiser(
-            ahead[left], d[left], p[left], s0[left], m[left], row[left], memory, k
-        )
-        left = left[~found] if k < x.shape[1] else left[:0]
+@dataclass(frozen=True)
+class _Path:
+    """The projected path of some rows: where each starts, its direction, and the model along it."""
+
+    x: torch.Tensor  # (rows, n)
+    d: torch.Tensor  # (rows, n)
+    u: torch.Tensor  # (rows, 2m): Wᵀd
+    square: torch.Tensor  # (rows,): ‖d‖²
+    M: torch.Tensor  # (rows, 2m, 2m)
+    row: torch.Tensor  # (rows,): their places in the memory
+    memory: object
+
+    def take(self, index):
+        parts = (part[index] for part in (self.x, self.d, self.u, self.square, self.M, self.row))
+        return _Path(*parts, self.memory)
+
+
+def _along_the_bends(path, box):
+    """v = Wᵀ(x_c − x) and x_c of rows whose paths bend."""
+    ahead, bound = box.breakpoints(path.x, path.d)
+    t, v = torch.zeros_like(path.square), torch.zeros_like(path.u)
+    left = torch.arange(len(t), device=t.device)
+    count, n = 0, ahead.shape[1]
+    while len(left):  # most paths end within a few bends; the others look several times as far, and so on
+        count = min(max(_FARTHER * count, _FEW), n)
+        found, t[left], v[left] = _first_minimiser(path.take(left), ahead[left], count)
+        left = left[~found] if count < n else left[:0]
     t = t.unsqueeze(1)
-    inside = torch.clamp(x + t * d, lower, upper)
-    return c, torch.where(ahead <= t, bound, inside)
+    return v, torch.where(ahead <= t, bound, box.project_(path.x + t * path.d))
 
 
-def _first_minimiser(ahead, d, p0, s0, m, row, memory, k):
-    """Look for the first local minimiser on the first ``k`` segments of the path.
+def _first_minimiser(path, ahead, count):
+    """Look for the first local minimiser on the first ``count`` segments of the path.
 
     Segment j runs from t_j to t_{j+1} (t_0 = 0) with j coordinates held at their bounds. On it, with S the sum of d²
-    over those still moving, p = Wᵀd and c = Wᵀ(x(t_j) − x):   f' = −S + θ t_j S − pᵀMc,   f'' = θS − pᵀMp.
-    Returns which rows found it, its t, and c there.
+    over those still moving, u = Wᵀd and v = Wᵀ(x(t_j) − x):   F' = −S + θ t_j S − uᵀMv,   F'' = θS − uᵀMu.
+    Returns which rows found it, its t, and v there.
     """
-    whole = k == ahead.shape[1]
-    ends, order = torch.sort(ahead, 1) if whole else torch.topk(ahead, k, dim=1, largest=False)
-    d = d.gather(1, order)
-    squares = d * d
-    left = (torch.zeros_like(s0) if whole else (s0 - squares.sum(1)).clamp(min=0)).unsqueeze(1)
-    # Summed from the far end: S loses no digits to cancellation, and is exactly zero where nothing moves any more.
-    moving = torch.cat([squares.flip(1).cumsum(1).flip(1) + left, left], 1)
-    if whole:  # one more segment, without an end: the path after its last bend
-        ends = torch.cat([ends, torch.full_like(ends[:, :1], torch.inf)], 1)
-    else:  # where segment k ends is not known yet
-        moving = moving[:, :-1]
-    starts = torch.cat([torch.zeros_like(ends[:, :1]), ends[:, :-1]], 1)
-    start = torch.where(torch.isfinite(starts), starts, 0)
-    length = torch.where(torch.isfinite(ends), ends - starts, 0)
+    start, end, moving, order = _segments(path, ahead, count)
+    length = torch.where(torch.isfinite(end), end - start, 0)
+    zero = torch.zeros_like(path.u).unsqueeze(2)
+    d = path.d.gather(1, order)
+    released = (path.memory.columns(path.row, order) * d.unsqueeze(1)).cumsum(2)
+    u = path.u.unsqueeze(2) - torch.cat([zero, released], 2)[:, :, : end.shape[1]]
+    v = torch.cat([zero, (u * length.unsqueeze(1)).cumsum(2)[:, :, :-1]], 2)
 
-    zero = torch.zeros_like(p0).unsqueeze(2)
-    released = (memory.columns(row, order) * d.unsqueeze(1)).cumsum(2)
-    p = p0.unsqueeze(2) - torch.cat([zero, released], 2)[:, :, : ends.shape[1]]
-    c = torch.cat([zero, (p * length.unsqueeze(1)).cumsum(2)[:, :, :-1]], 2)
-    mp = torch.bmm(m, p)
-    bent = memory.theta[row].unsqueeze(1) * moving
-    slope = torch.where(moving > 0, -moving + start * bent - (mp * c).sum(1), 0)
-    curvature = bent - (mp * p).sum(1)
+    begin = torch.where(torch.isfinite(start), start, 0)
+    Mu = torch.bmm(path.M, u)
+    bent = path.memory.theta[path.row].unsqueeze(1) * moving
+    slope = torch.where(moving > 0, -moving + begin * bent - (Mu * v).sum(1), 0)
+    curvature = bent - (Mu * u).sum(1)
     curvature = torch.where(curvature > 0, curvature, bent)
     step = torch.where(slope < 0, -slope / curvature, 0)
 
     # Where coordinates meet their bounds together, the slope counts only once all of them are held.
-    inside = ((step <= ends - starts) | (slope >= 0)) & (ends > starts)
+    inside = ((step <= end - start) | (slope >= 0)) & (end > start)
     j = inside.to(torch.uint8).argmax(1, keepdim=True)
-    found = inside.gather(1, j).squeeze(1)
-    step = step.gather(1, j)
-    segment = j.unsqueeze(1).expand(-1, p.shape[1], 1)
-    at = c.gather(2, segment).squeeze(2) + step * p.gather(2, segment).squeeze(2)
-    return found, (start.gather(1, j) + step).squeeze(1), at
+    step, column = step.gather(1, j), j.unsqueeze(1).expand(-1, u.shape[1], 1)
+    at = v.gather(2, column).squeeze(2) + step * u.gather(2, column).squeeze(2)
+    return inside.gather(1, j).squeeze(1), (begin.gather(1, j) + step).squeeze(1), at
+
+
+def _segments(path, ahead, count):
+    """The first ``count`` segments, one more if that is all of them: where they start and end, S, and their order.
+
+    ``start``, ``end``, S: (rows, segments); ``order``: (rows, count), the coordinates in the order of their bends.
+    """
+    whole = count == ahead.shape[1]
+    end, order = torch.sort(ahead, 1) if whole else torch.topk(ahead, count, dim=1, largest=False)
+    squares = path.d.gather(1, order).square()
+    rest = (torch.zeros_like(path.square) if whole else (path.square - squares.sum(1)).clamp(min=0)).unsqueeze(1)
+    # Summed from the far end: S loses no digits to cancellation, and is exactly zero where nothing moves any more.
+    moving = torch.cat([squares.flip(1).cumsum(1).flip(1) + rest, rest], 1)
+    if whole:  # one more segment, without an end: the path after its last bend
+        end = torch.cat([end, torch.full_like(end[:, :1], torch.inf)], 1)
+    else:  # where the last of these segments ends is not known yet
+        moving = moving[:, :-1]
+    start = torch.cat([torch.zeros_like(end[:, :1]), end[:, :-1]], 1)
+    return start, end, moving, order

@@ -2,9 +2,9 @@
 
 Every problem (row) has its own Hessian model (Byrd, Nocedal & Schnabel 1994, theorem 2.3)
 
-    B = θI − W M Wᵀ,   W = [Y, θS],   M⁻¹ = [[−D, Lᵀ], [L, θSᵀS]],
+    B = θI − W M Wᵀ,   W = [Y, θS],   M⁻¹ = [[−D, Λᵀ], [Λ, θSᵀS]],
 
-with D the diagonal and L the strictly lower triangle of SᵀY in the order in which the pairs came.
+with D the diagonal and Λ the strictly lower triangle of SᵀY in the order in which the pairs came.
 """
 
 import torch
@@ -70,16 +70,16 @@ class Memory:
         weights = torch.cat([weights * self.scale(), vector_weight.unsqueeze(1)], 1)
         return torch.bmm(weights.unsqueeze(1), rows).squeeze(1)
 
-    def middle(self, gram):
+    def M_inverse(self, gram):
         """M⁻¹, (batch, 2 pairs, 2 pairs), from the full Gram matrix WᵀW. An empty slot has 1 on its diagonal."""
         m, theta = self.pairs, self.theta.view(-1, 1, 1)
         sy = gram[:, m:, :m] / theta
         empty = (self.stamp < 0).to(gram.dtype)
-        lower = sy * (self.stamp.unsqueeze(2) > self.stamp.unsqueeze(1))
+        strictly_lower = sy * (self.stamp.unsqueeze(2) > self.stamp.unsqueeze(1))
         inverse = torch.empty_like(gram)
         inverse[:, :m, :m] = torch.diag_embed(-torch.diagonal(sy, dim1=1, dim2=2) - empty)
-        inverse[:, :m, m:] = lower.transpose(1, 2)
-        inverse[:, m:, :m] = lower
+        inverse[:, :m, m:] = strictly_lower.transpose(1, 2)
+        inverse[:, m:, :m] = strictly_lower
         inverse[:, m:, m:] = gram[:, m:, m:] / theta + torch.diag_embed(empty)
         return inverse
 
@@ -88,11 +88,6 @@ class Memory:
         pair = torch.arange(2 * self.pairs, device=row.device).view(1, -1, 1)
         first = (row.view(-1, 1, 1) * self.rows.shape[1] + pair) * self.rows.shape[2]
         return self.rows.take(first + coordinate.unsqueeze(1)) * self.scale()[row].unsqueeze(2)
-
-
-def take(tensor, index):
-    """The rows ``index`` of a bound: a number, or a tensor with one row for each problem, or one for all."""
-    return tensor if isinstance(tensor, float) or len(tensor) == 1 else tensor[index]
 
 
 def times(matrix, vector):

@@ -10,12 +10,12 @@ import pytest
 import torch
 from notebook_tools import ROOT
 
-from helpers import AttackResult, load_mnist, load_network
-from helpers.benchmark import __main__ as benchmark
-from helpers.benchmark import attacks as contest
-from helpers.benchmark import peers
-from helpers.benchmark import solver as solver_contest
+from helpers import AttackResult, benchmark, load_mnist, load_network
+from helpers.benchmark import __main__ as command_line
+from helpers.benchmark import attacks, peers, solver
+from helpers.benchmark.measure import Interrupt, Scores, Turn, markdown
 from helpers.benchmark.peers import SCIPY, Peer
+from helpers.benchmark.report import headline
 
 
 def result(norm, success):
@@ -33,7 +33,7 @@ def test_the_command_prints_every_contestant(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     present, missing = peers.peers()
-    for name in [*(peer.name for peer in present), *missing, *(problem.name for problem in solver_contest.problems())]:
+    for name in [*(peer.name for peer in present), *missing, *(problem.name for problem in solver.problems())]:
         assert name in done.stdout
     assert "it/s]" not in done.stdout and "turn" in done.stderr  # the bar does not mix with the tables
     report = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
@@ -44,12 +44,11 @@ def test_the_command_prints_every_contestant(tmp_path):
     assert len(lbfgs) == 3 and all(entry["success"] == 1 and entry["ratio"] < 1.03 for entry in lbfgs)
 
 
-def test_the_readme_shows_the_stored_run_which_was_whole():
+def test_the_page_shows_the_stored_run_which_was_whole():
     report = benchmark.stored()
     assert report["missing"] == [] and not report["interrupted"] and "--images 1000" in report["command"]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert benchmark.tables(report) in readme
-    assert f"`{report['command']}`, which took {report['seconds']} s, on {report['machine']}" in readme
+    page = (ROOT / "docs" / "benchmark.md").read_text(encoding="utf-8")
+    assert benchmark.tables(report) in page and headline(report) in page
 
 
 def test_what_is_missing_is_named_with_its_command(monkeypatch):
@@ -79,7 +78,7 @@ def test_every_peer_that_is_installed_reaches_the_target_inside_the_box():
         assert (found.evaluations >= 1).all(), peer.name
 
 
-def test_in_turns_every_image_meets_every_peer():
+def test_in_turns_every_image_meets_every_peer(monkeypatch):
     images, targets = torch.rand(7, 4), torch.arange(7)
     seen = {"quick": [], "slow": []}
 
@@ -91,31 +90,52 @@ def test_in_turns_every_image_meets_every_peer():
 
         return attack
 
+    monkeypatch.setattr(attacks, "_found", lambda threads: {"threads": threads})
+
     before = torch.get_num_threads()
     contestants = [Peer("quick", run("quick")), Peer("slow", run("slow"), quick=False, threads=1)]
-    turns = list(contest.turns(contestants, None, images, targets, rounds=3, threads=2))
-    assert [(name, turn) for name, turn, *_ in turns] == [(n, t) for t in (1, 2, 3) for n in ("quick", "slow")]
+    turns = list(attacks.turns(contestants, None, images, targets, rounds=3, threads=2))
+    assert [(turn.who, turn.round) for turn in turns] == [(n, t) for t in (1, 2, 3) for n in ("quick", "slow")]
     assert seen["quick"][1:] == [list(range(7))] * 3 and [i for share in seen["slow"][1:] for i in share] == list(
         range(7)
     )
-    assert [threads for *_, threads, _ in turns] == [2, 1] * 3
+    assert [turn.found["threads"] for turn in turns] == [2, 1] * 3
     assert torch.get_num_threads() == before
 
 
-def test_the_scores_are_what_their_names_say():
-    scores = contest.Scores([SCIPY, "ours", "idle"], 4)
-    scores.add(SCIPY, 1, torch.tensor([0, 1]), result([1.0, 2.0], [True, True]), seconds=0.2)
-    scores.add(SCIPY, 2, torch.tensor([2, 3]), result([4.0, 1.0], [True, False]), seconds=0.6)
-    for turn, seconds in ((1, 0.04), (2, 0.02)):
-        scores.add("ours", turn, torch.arange(4), result([2.0, 1.0, 2.0, 5.0], [True] * 4), seconds)
-    scipy, ours = scores.summary()  # who has had no turn is left out
+def turn_of(who, number, rows, found, seconds):
+    return Turn(attacks.TASK, who, number, torch.tensor(rows), attacks._found(found), seconds)
+
+
+def test_the_scores_of_the_attacks_are_what_their_names_say():
+    scores = Scores()
+    scores.add(turn_of(SCIPY, 1, [0, 1], result([1.0, 2.0], [True, True]), 0.2))
+    scores.add(turn_of(SCIPY, 2, [2, 3], result([4.0, 1.0], [True, False]), 0.6))
+    for number, seconds in ((1, 0.04), (2, 0.02)):
+        scores.add(turn_of("ours", number, [0, 1, 2, 3], result([2.0, 1.0, 2.0, 5.0], [True] * 4), seconds))
+    scipy, ours = entries = attacks.summary(scores)
     assert (scipy["success"], ours["success"]) == (0.75, 1)
     assert scipy["ratio"] == pytest.approx((1 + 2 + 2) / 3)  # the failure is left out
     assert ours["ratio"] == pytest.approx((2 + 1 + 1 + 1) / 4)
     assert scipy["ms"] == pytest.approx(200) and ours["ms"] == pytest.approx(7.5)
     assert ours["times_as_fast"] == pytest.approx((100 / 10 + 300 / 5) / 2)  # each round against itself
     assert scipy["mean_distortion"] == pytest.approx((1 + 2 + 4) / 3 / 2) and ours["evaluations"] == 7
-    assert contest.table(scores.summary()).count("\n") == 3
+    assert attacks.table(entries).count("\n") == 3
+    assert attacks.summary(Scores()) == []
+
+
+def test_an_attack_that_never_succeeds_has_no_ratio():
+    scores = Scores()
+    scores.add(turn_of("none", 1, [0, 1], result([1.0, 1.0], [False, False]), 0.2))
+    (entry,) = attacks.summary(scores)
+    assert np.isnan(entry["ratio"]) and np.isnan(entry["mean_distortion"]) and entry["success"] == 0
+
+
+def test_a_table_has_a_line_for_each_entry():
+    assert (
+        markdown({"a": lambda e: e[0], "b": lambda e: e[1]}, ["12", "34"])
+        == "| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |"
+    )
 
 
 def test_ctrl_c_is_noticed_where_an_attack_catches_it():
@@ -126,17 +146,17 @@ def test_ctrl_c_is_noticed_where_an_attack_catches_it():
             return result([1.0], [True])
 
     taken, before = [], signal.getsignal(signal.SIGINT)
-    with benchmark.Interrupt() as interrupt:
-        for turn in contest.turns([Peer("polite", polite)], None, torch.zeros(1, 4), torch.zeros(1).long(), 1, 1):
+    with Interrupt() as interrupt:
+        for turn in attacks.turns([Peer("polite", polite)], None, torch.zeros(1, 4), torch.zeros(1).long(), 1, 1):
             interrupt.check()
             taken.append(turn)
     assert interrupt.asked and taken == []
     assert signal.getsignal(signal.SIGINT) is before
-    with pytest.raises(ZeroDivisionError), benchmark.Interrupt():
+    with pytest.raises(ZeroDivisionError), Interrupt():
         raise ZeroDivisionError
 
 
-@pytest.mark.parametrize("problem", solver_contest.problems(), ids=lambda problem: problem.name)
+@pytest.mark.parametrize("problem", solver.problems(), ids=lambda problem: problem.name)
 def test_both_solvers_get_the_same_problem(problem):
     x = torch.from_numpy(problem.x0).requires_grad_()
     values = problem.together(x, *map(torch.from_numpy, problem.args))
@@ -149,19 +169,22 @@ def test_both_solvers_get_the_same_problem(problem):
 
 
 def test_bounds_matter_in_every_problem():
-    for problem in solver_contest.problems():
+    for problem in solver.problems():
         x0, lower, upper, *args = map(torch.from_numpy, (problem.x0, problem.lower, problem.upper, *problem.args))
-        x = solver_contest.minimize(problem.together, x0, lower, upper, args).x
+        x = solver.minimize(problem.together, x0, lower, upper, args).x
         active = ((x == lower) | (x == upper)) & (lower < upper)
         assert active.any(1).double().mean() > 0.5, problem.name
 
 
-def test_the_solver_scores():
-    scores = solver_contest.Scores()
-    scores.add("p", solver_contest.OURS, np.array([3, 5]), np.array([10.0, 0.5]), seconds=0.002)
-    assert scores.summary() == []  # SciPy has not had its turn
-    scores.add("p", solver_contest.SCIPY, np.array([4, 6]), np.array([5.0, 0.25]), seconds=0.008)
-    (entry,) = scores.summary()
+def test_the_scores_of_the_solvers_are_what_their_names_say():
+    def turn(who, iterations, value, seconds):
+        return Turn("p", who, 1, torch.arange(2), {"iterations": iterations, "value": value}, seconds)
+
+    scores = Scores()
+    scores.add(turn(solver.OURS, [3, 5], [10.0, 0.5], 0.002))
+    assert solver.summary(scores) == []  # SciPy has not had its turn
+    scores.add(turn(solver.SCIPY, [4, 6], [5.0, 0.25], 0.008))
+    (entry,) = solver.summary(scores)
     assert entry["ratio"] == 0.8 and entry["worst_difference"] == 1 and entry["median_difference"] == 0.625
     assert (entry["ms"], entry["scipy_ms"], entry["times_as_fast"]) == (1, 4, 4)
 
@@ -169,5 +192,5 @@ def test_the_solver_scores():
 @pytest.mark.parametrize("arguments", [["--images", "0"], ["--threads", "0"], ["--device", "tpu"]])
 def test_bad_options(arguments, capsys):
     with pytest.raises(SystemExit):
-        benchmark.parsed(arguments)
+        command_line.parsed(arguments)
     assert arguments[0] in capsys.readouterr().err

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import helpers
+from helpers.digits import __main__ as command
 from helpers.digits import networks, training
 
 STORED = [name for name in networks.RECIPES if networks.weights_path(name).exists()]
@@ -115,14 +116,14 @@ def test_an_unknown_part_is_refused():
 
 
 def test_a_network_not_yet_trained_names_the_command_that_trains_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'python -m helpers\.networks train "FC123-456-10" --part P1'):
+    with pytest.raises(FileNotFoundError, match=r'python -m helpers\.digits train "FC123-456-10" --part P1'):
         helpers.load_network("FC123-456-10", part="P1", folder=tmp_path)
 
 
 def test_the_command_line_refuses_bad_names_in_one_sentence(capsys):
     for words in (["train", "FC100"], ["train", "FC100-100-10", "--part", "P3"]):
         with pytest.raises(SystemExit) as stop:
-            networks.main(words)
+            command.main(words)
         assert stop.value.code == 2 and "error: there is no" in capsys.readouterr().err
 
 
@@ -145,12 +146,12 @@ def test_training_learns_stores_and_records(name, few, tmp_path):
     assert not list(tmp_path.glob("*.checkpoint")) and not list(tmp_path.glob("*.draft"))
 
 
-def shortened(module, optimizer, rounds, run, Stage):
+def shortened(module, optimizer, rounds, run, schedule=None, *, Stage):
     """A stage of at most five rounds."""
-    return Stage(module, optimizer, min(rounds, 5), run)
+    return Stage(module, optimizer, min(rounds, 5), run, schedule)
 
 
-@pytest.mark.parametrize("name", ["FC10(1e-2)", "FC100-100-10", "AE400-10"])
+@pytest.mark.parametrize("name", ["FC10(1e-2)", "FC100-100-10", "CNN", "AE400-10"])
 def test_interrupted_training_goes_on_to_the_same_weights(name, few, tmp_path, monkeypatch):
     whole, halted = tmp_path / "whole", tmp_path / "halted"
     whole.mkdir(), halted.mkdir()
@@ -192,7 +193,7 @@ def test_control_c_leaves_a_whole_checkpoint_and_says_how_to_go_on(data, tmp_pat
 
     Thread(target=press_control_c, daemon=True).start()
     with pytest.raises(SystemExit) as stop:
-        networks.main(["train", "FC200-200-10"], tmp_path)
+        command.main(["train", "FC200-200-10"], tmp_path)
     assert stop.value.code == 130
     assert 'To go on:  python -m helpers.digits train "FC200-200-10"' in capsys.readouterr().out
     assert torch.load(checkpoint, weights_only=True)["round"] >= 1

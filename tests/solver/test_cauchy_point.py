@@ -5,12 +5,12 @@ from math import inf
 import numpy as np
 import pytest
 import torch
+from models import BATCH, PAIRS, N, dense, random_case
 
-from helpers.solver import cauchy_point as cauchy
-from helpers.solver.cauchy_point import generalized_cauchy_point
+from helpers.solver import cauchy_point as module
+from helpers.solver.box import Box
+from helpers.solver.cauchy_point import cauchy_point
 from helpers.solver.compact import Memory
-
-BATCH, N, PAIRS = 50, 12, 4
 
 
 def textbook(x, g, lower, upper, B):
@@ -34,47 +34,24 @@ def textbook(x, g, lower, upper, B):
     return x + z
 
 
-def random_case(random):
-    """Points, gradients and bounds on a coarse lattice, so that breakpoints tie; and a memory of some pairs."""
-    memory = Memory(BATCH, N, PAIRS, torch.zeros(1, dtype=torch.float64))
-    for now in range(random.integers(0, 7)):
-        root = random.normal(size=(BATCH, N, N))
-        s = random.normal(size=(BATCH, N))
-        y = np.einsum("bij,bkj,bk->bi", root, root, s) + 0.1 * s
-        useful = random.random(BATCH) < 0.8
-        memory.update(*(torch.tensor(a) for a in (s, y, (s * y).sum(1), useful)), now)
-    lower = np.where(random.random((BATCH, N)) < 0.2, -inf, -0.5 * random.integers(0, 4, (BATCH, N)))
-    upper = np.where(random.random((BATCH, N)) < 0.2, inf, 0.5 * random.integers(0, 4, (BATCH, N)))
-    g = random.integers(-3, 4, (BATCH, N)) * random.choice([0.1, 1.0, 30.0], (BATCH, 1))
-    return np.zeros((BATCH, N)), g, lower, upper, memory
-
-
-def dense(memory):
-    gram, _, _ = memory.gram(torch.zeros(BATCH, N, dtype=torch.float64))
-    W = memory.rows[:, :-1] * memory.scale().unsqueeze(2)
-    M = torch.linalg.inv(memory.middle(gram))
-    B = memory.theta.view(-1, 1, 1) * torch.eye(N, dtype=torch.float64) - W.transpose(1, 2) @ M @ W
-    return B.numpy(), W, M
-
-
 @pytest.mark.parametrize("few", [2, 16])  # breakpoints looked at first: fewer than there are, and all at once
 def test_2000_cases_equal_the_textbook(few, monkeypatch):
-    monkeypatch.setattr(cauchy, "_FEW", few)
+    monkeypatch.setattr(module, "_FEW", few)
     random = np.random.default_rng(few)
     bends, ties, still = [], 0, 0
     for _ in range(2000 // BATCH):
         x, g, lower, upper, memory = random_case(random)
         B, W, M = dense(memory)
         tensors = [torch.tensor(a, dtype=torch.float64) for a in (x, g, lower, upper)]
-        found, inverse = generalized_cauchy_point(*tensors, memory)
+        found = cauchy_point(*tensors[:2], Box(*tensors[2:]), memory)
         expected = np.stack([textbook(x[i], g[i], lower[i], upper[i], B[i]) for i in range(BATCH)])
-        assert np.abs(found.point.numpy() - expected).max() <= 1e-10
-        assert ((found.point >= tensors[2]) & (found.point <= tensors[3])).all()
-        c = (W @ found.point.sub(tensors[0]).unsqueeze(2)).squeeze(2)
-        mc = (M @ c.unsqueeze(2)).squeeze(2)
-        assert torch.allclose(found.c, c, rtol=1e-10, atol=1e-10)
-        assert torch.allclose(found.mc, mc, rtol=1e-9, atol=1e-9)
-        assert torch.allclose(inverse @ M, torch.eye(2 * PAIRS, dtype=torch.float64).expand_as(M), atol=1e-9)
+        assert np.abs(found.x_c.numpy() - expected).max() <= 1e-10
+        assert ((found.x_c >= tensors[2]) & (found.x_c <= tensors[3])).all()
+        v = (W @ found.x_c.sub(tensors[0]).unsqueeze(2)).squeeze(2)
+        Mv = (M @ v.unsqueeze(2)).squeeze(2)
+        assert torch.allclose(found.v, v, rtol=1e-10, atol=1e-10)
+        assert torch.allclose(found.Mv, Mv, rtol=1e-9, atol=1e-9)
+        assert torch.allclose(found.M_inverse @ M, torch.eye(2 * PAIRS, dtype=torch.float64).expand_as(M), atol=1e-9)
         at_bound = (expected == lower) | (expected == upper)
         assert np.array_equal(found.free.numpy() > 0, ~at_bound)
         bends += list((at_bound & (lower < upper) & (g != 0) & (expected != x)).sum(1))
@@ -89,8 +66,8 @@ def test_a_stationary_point_stays_where_it_is():
     memory = Memory(3, 2, PAIRS, torch.zeros(1, dtype=torch.float64))
     x = torch.tensor([[0.0, 1.0], [0.0, 1.0], [0.3, 0.4]], dtype=torch.float64)
     g = torch.tensor([[1.0, -1.0], [0.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
-    found, _ = generalized_cauchy_point(x, g, 0.0, 1.0, memory)
-    assert torch.equal(found.point, x)
+    found = cauchy_point(x, g, Box(0.0, 1.0), memory)
+    assert torch.equal(found.x_c, x)
     assert found.free.tolist() == [[0, 0], [0, 0], [1, 1]]
 
 
@@ -99,14 +76,14 @@ def test_breakpoints_that_are_met_one_after_another_are_not_skipped():
     memory = Memory(1, 3, PAIRS, torch.zeros(1, dtype=torch.float64))
     g = torch.tensor([[-1.0, -2.0, -1.0]], dtype=torch.float64)
     upper = torch.tensor([[1.0, 0.5, 1.5]], dtype=torch.float64)
-    found, _ = generalized_cauchy_point(torch.zeros_like(g), g, torch.zeros_like(g), upper, memory)
-    assert found.point.tolist() == [[1.0, 0.5, 1.0]]
+    found = cauchy_point(torch.zeros_like(g), g, Box(torch.zeros_like(g), upper), memory)
+    assert found.x_c.tolist() == [[1.0, 0.5, 1.0]]
 
 
 def test_numbers_serve_as_bounds():
     random = np.random.default_rng(3)
     x, g, _, _, memory = random_case(random)
     x, g = torch.tensor(x), torch.tensor(g, dtype=torch.float64)
-    numbers, _ = generalized_cauchy_point(x, g, -0.5, 1.0, memory)
-    tensors, _ = generalized_cauchy_point(x, g, torch.full_like(x, -0.5), torch.full_like(x, 1.0), memory)
-    assert torch.equal(numbers.point, tensors.point) and torch.equal(numbers.free, tensors.free)
+    numbers = cauchy_point(x, g, Box(-0.5, 1.0), memory)
+    tensors = cauchy_point(x, g, Box(torch.full_like(x, -0.5), torch.full_like(x, 1.0)), memory)
+    assert torch.equal(numbers.x_c, tensors.x_c) and torch.equal(numbers.free, tensors.free)

@@ -25,7 +25,7 @@ def model(memory):
     """The dense B = θI − W M Wᵀ of every row, and Wᵀ."""
     gram, _, _ = memory.gram(torch.zeros(len(memory.theta), N, dtype=torch.float64))
     W = memory.rows[:, :-1] * memory.scale().unsqueeze(2)
-    M = torch.linalg.inv(memory.middle(gram))
+    M = torch.linalg.inv(memory.M_inverse(gram))
     return memory.theta.view(-1, 1, 1) * torch.eye(N, dtype=torch.float64) - W.transpose(1, 2) @ M @ W, W
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.solver.line_search import CURVATURE, DECREASE, WIDTH, line_search
+from helpers.solver.box import Box
+from helpers.solver.line_search import CURVATURE, DECREASE, WIDTH, Line, line_search
 
 ROWS = 500
 
@@ -35,24 +36,12 @@ def waves(seed, dtype=torch.float64, ripple=2.0):
 
 def search(evaluate, x, step=1.0, longest=1e10, lower=-inf, upper=inf, maxls=20, noise=0.0):
     value, g = evaluate(x, None)
-    d = -g
-    slope = (d * g).sum(1)
+    p = -g
+    slope = (p * g).sum(1)
     step, noise = torch.full_like(value, step), torch.full_like(value, noise)
-    found = line_search(
-        evaluate,
-        x,
-        value,
-        g,
-        d,
-        slope,
-        step,
-        lambda rows: torch.full_like(value[rows], longest),
-        lower,
-        upper,
-        maxls,
-        noise,
-    )
-    return found, value, d, slope
+    line = Line(x, p, Box(lower, upper), value, slope, noise)
+    found = line_search(evaluate, line, step, lambda rows: torch.full_like(value[rows], longest), maxls)
+    return found, value, p, slope
 
 
 @pytest.mark.parametrize("step", [1e-3, 1.0, 10.0])
@@ -175,21 +164,9 @@ def test_it_never_leaves_the_box_and_stops_at_the_longest_step():
         return -(own * z).sum(1), -own
 
     x = torch.tensor(random.uniform(0, 0.3, (ROWS, 1)), dtype=torch.float32)
-    value, g = downhill(x, None)
+    value, _ = downhill(x, None)
     room = ((upper - x) / slope).squeeze(1)
-    found = line_search(
-        downhill,
-        x,
-        value,
-        g,
-        slope,
-        -slope.square().sum(1),
-        room / 4,
-        lambda rows: room[rows],
-        lower,
-        upper,
-        20,
-        0 * room,
-    )
+    line = Line(x, slope, Box(lower, upper), value, -slope.square().sum(1), 0 * room)
+    found = line_search(downhill, line, room / 4, lambda rows: room[rows], 20)
     assert found.accepted.all() and torch.allclose(found.x, upper) and (found.x <= upper).all()
     assert torch.equal(found.step, room) and (found.evaluations > 1).all()

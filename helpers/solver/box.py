@@ -1,0 +1,50 @@
+"""The box lower <= x <= upper of every row."""
+
+import torch
+
+
+class Box:
+    """``lower`` and ``upper``: numbers, or tensors with one row for each problem, (rows, n), or one for all, (1, n).
+
+    A box that is the same everywhere is best given as two numbers: it then costs no memory traffic.
+    """
+
+    def __init__(self, lower, upper):
+        self.lower, self.upper = lower, upper
+
+    def project(self, x):
+        """P(x), the nearest point of the box: (rows, n)."""
+        return torch.clamp(x, self.lower, self.upper)
+
+    def project_(self, x):
+        """P(x), written over x, which is returned."""
+        return x.clamp_(self.lower, self.upper)
+
+    def take(self, index):
+        """The box of the rows ``index``."""
+        return Box(_take(self.lower, index), _take(self.upper, index))
+
+    def breakpoints(self, x, d):
+        """For every coordinate of the path x + t·d the t at which it meets its bound, and that bound: both (rows, n).
+
+        infinity where the coordinate does not move, or has no bound on its way.
+        """
+        bound = torch.copysign(x.new_tensor(torch.inf), d).clamp(self.lower, self.upper)
+        return torch.where(d == 0, torch.inf, (bound - x) / d), bound
+
+    def interior(self, x):
+        """1 where a coordinate of x is strictly between its bounds, 0 elsewhere: (rows, n), floats.
+
+        Bools and where() are several times slower here.
+        """
+        return (x - self.lower).mul_(self.upper - x).gt_(0)
+
+    def finite(self, x):
+        """Which lower and which upper bounds are finite: two bools that have the shape of x, (rows, n)."""
+        return tuple(
+            torch.as_tensor(bound, device=x.device).isfinite().expand(x.shape) for bound in (self.lower, self.upper)
+        )
+
+
+def _take(bound, index):
+    return bound if isinstance(bound, float) or len(bound) == 1 else bound[index]
