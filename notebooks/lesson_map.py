@@ -1,10 +1,10 @@
 """Count and time every lesson, and write the map: ``python notebooks/lesson_map.py``.
 
 The minutes to read come from one formula: 150 words a minute, 20 lines of code that is not folded a minute, a quarter
-of a minute for each display formula, rounded up to the next five. Formulas and the targets of links are no words. The
-main line of a lesson is what stands before the heading ``## Going deeper``; the rest is counted by the same formula.
-Exercises take the minutes that their headings give. Running time is the wall-clock seconds of a fresh kernel, its
-start included.
+of a minute for each display formula, rounded up to the next five. Formulas, the targets of links and the map itself
+are no words. The main line of a lesson is what stands before the heading ``## Going deeper``; the rest is counted by
+the same formula. Exercises take the minutes that their headings give. Running time is the wall-clock seconds of a
+fresh kernel, its start included.
 
 The map replaces what stands between ``<!-- lessons -->`` and ``<!-- /lessons -->`` in the README and in lesson 00.
 ``--check`` runs nothing: it says which lesson's opening line or which map disagrees with the formula, and which main
@@ -54,8 +54,8 @@ class Size:
 
 
 def words(text):
-    """The number of words in Markdown: what stands between spaces and holds a letter or a digit, formulas left out."""
-    prose = CODE_OR_FORMULA.sub(lambda found: found["code"] or " ", text)
+    """The number of words in Markdown: what stands between spaces and holds a letter or a digit. No formula, no map."""
+    prose = CODE_OR_FORMULA.sub(lambda found: found["code"] or " ", BLOCK.sub(" ", text))
     prose = MARKUP.sub(" ", LINK_TARGET.sub("", prose))
     return len(re.findall(r"\S*[^\W_]\S*", prose))
 
@@ -216,14 +216,13 @@ def measure(path):
 
 def write(seconds, readme):
     """Write the map into ``readme`` and the first of the lessons in ``seconds``, which is then built."""
-    first = next(iter(seconds))
+    block, first = table(seconds), next(iter(seconds))
     notebook = nbformat.read(first, as_version=4)
     cell = next(cell for cell in notebook.cells if BLOCK.search(cell.source))
-    for _ in range(2):  # the map's own words count in the lesson that holds it
-        cell.source = insert(cell.source, table(seconds))
-        build.write(notebook, first)
+    cell.source = insert(cell.source, block)
+    build.write(notebook, first)
     build.build(first)  # its solutions hold the same map
-    readme.write_text(insert(readme.read_text(encoding="utf-8"), in_readme(table(seconds))), encoding="utf-8")
+    readme.write_text(insert(readme.read_text(encoding="utf-8"), in_readme(block)), encoding="utf-8")
 
 
 def main(arguments=None):

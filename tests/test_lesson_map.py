@@ -55,6 +55,7 @@ def path(tmp_path):
         ("`a $b` and `$c`", 4),
         ("<details><summary>Hint</summary>\n\nSquare it.\n\n</details><!-- a remark -->", 3),
         ("x < y and y > z", 5),
+        ("before\n<!-- lessons -->\n| a | b |\n<!-- /lessons -->\nafter", 2),
         ("an *idea* of **L-BFGS**, and 784 pixels", 7),
     ],
 )
