@@ -50,7 +50,7 @@ class Size:
     @property
     def minutes(self):
         minutes = self.words / WORDS_A_MINUTE + self.lines / LINES_A_MINUTE + self.formulas * FORMULA_MINUTES
-        return ROUNDED_TO * math.ceil(minutes / ROUNDED_TO)
+        return ROUNDED_TO * math.ceil(round(minutes / ROUNDED_TO, 9))
 
 
 def words(text):
