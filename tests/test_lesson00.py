@@ -1,4 +1,4 @@
-"""Lesson 00's code that answers the reader: it is the README's too, it runs, and it does what the text beside it says."""
+"""Lesson 00's code that answers the reader: it is the README's too, it runs, and does what the text says."""
 
 import contextlib
 import io
