@@ -96,6 +96,45 @@ def test_steepest_descent_keeps_kantorovichs_bound(lesson):
         )
 
 
+def test_one_steepest_step_keeps_the_bound_in_the_norm_of_the_function(lesson):
+    rng = np.random.default_rng(13)
+    euclidean = []
+    for _ in range(200):
+        Q = np.diag(np.geomspace(1, rng.uniform(2, 100), 3))
+        in_Q, in_plane, bound = lesson["step_ratios"](Q, rng.normal(size=3))
+        assert in_Q <= bound
+        euclidean.append(in_plane > bound)
+    assert any(euclidean), "the Euclidean norm would do as well, which the lesson denies"
+
+
+def test_the_newton_bound_is_kept_and_is_not_idle(lesson):
+    rng = np.random.default_rng(14)
+    shares = []
+    for _ in range(300):
+        v = rng.normal(size=2)
+        x = 1 + 10 ** rng.uniform(-4, -1) * v / np.linalg.norm(v)
+        after = x - np.linalg.solve(rosen_hess(x), rosen_der(x))
+        assert np.isclose(lesson["newton_error"](x), np.linalg.norm(after - 1), rtol=1e-4)
+        shares.append(np.linalg.norm(after - 1) / lesson["newton_bound"](x))
+    assert 0.4 < max(shares) <= 1
+
+
+def test_smallest_curvature_equals_scipys_hessian(lesson):
+    rng = np.random.default_rng(15)
+    for n in (2, 5, 12):
+        x = rng.normal(size=n)
+        expected = np.linalg.eigvalsh(rosen_hess(x))[0]
+        assert np.isclose(lesson["smallest_curvature"](lesson["chained_rosenbrock"], x), expected, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("n", [31, 50, 100])
+def test_the_chained_function_has_a_second_minimum_beyond_30(n):
+    """Not by the lesson's own code."""
+    found = minimize(rosen, np.append(-1.0, np.ones(n - 1)), jac=rosen_der, hess=rosen_hess, method="trust-exact")
+    assert np.isclose(found.fun, 3.98662, atol=1e-5) and np.linalg.norm(found.jac) < 1e-4
+    assert np.linalg.eigvalsh(rosen_hess(found.x))[0] > 0.4
+
+
 def test_secant_matrix(lesson):
     rng = np.random.default_rng(4)
     for _ in range(200):
