@@ -121,8 +121,8 @@ def initial_scale(candidate):
     ratio = float(array(candidate(1e-7 * s, 1e-7 * y), ())) / float(array(candidate(s, y), ()))
     expect(
         abs(ratio - 1) < 1e-9,
-        f"with s and y both 1e-7 times as long, gamma is {ratio:.3g} times what it was, and must be the same: is a "
-        "small number added somewhere?",
+        f"with s and y both 1e-7 times as long, gamma is {ratio:.3g} times what it was, and must be the same: a "
+        "small number seems to be added somewhere",
     )
     return "1/4 where the curvature is 4, gamma y as close to s as it can be in 3 random cases, and the same when short"
 
@@ -145,6 +145,9 @@ def remember(candidate):
             s[:], y[:] = new_s, new_y
             pairs = stored(pairs, s, y, m)
             s[:], y[:] = np.nan, np.nan  # the caller reuses its arrays
+            expect(
+                pairs, f"a good pair is refused: s'y = {new_s @ new_y:.2g}, |s| |y| = {_norm(new_s) * _norm(new_y):.2g}"
+            )
             for vectors, name in zip(zip(*pairs, strict=True), "sy", strict=True):
                 expect(
                     not np.isnan(vectors).any(),
@@ -160,6 +163,18 @@ def remember(candidate):
             kept == 1,
             f"a pair with {name} leaves {kept} pairs where there was 1: keep_pair refuses it, so change nothing",
         )
+    tiny = stored(pairs, 1e-9 * s, 1e-9 * y, 4)
+    expect(
+        len(tiny) == 2,
+        f"an absolute threshold: a good pair, cosine {s @ y / _norm(s) / _norm(y):.2f}, is refused for being small",
+    )
+    for of_s, of_y in ((1e9, 1e-9), (1e-9, 1e9)):
+        kept = len(stored(pairs, of_s * s, of_y * y, 4))
+        expect(
+            kept == 2,
+            f"a good pair is refused when s is {of_s:.0e} and y {of_y:.0e} times as long, as in other units: "
+            "compare s'y with |s| |y|, which has the same units",
+        )
     across = np.array([1.0, 1e8]), np.array([1e8 + 1e-8, -1.0])
     kept = len(stored([], *across, 4))
     expect(
@@ -170,11 +185,6 @@ def remember(candidate):
     for spoilt, name in (((np.full(5, np.nan), y), "s"), ((s, np.where(np.arange(5) == 2, np.nan, y)), "y")):
         kept = len(stored(pairs, *spoilt, 4))
         expect(kept == 1, f"a pair whose {name} holds NaN leaves {kept} pairs where there was 1: keep_pair refuses it")
-    tiny = stored(pairs, 1e-9 * s, 1e-9 * y, 4)
-    expect(
-        len(tiny) == 2,
-        f"an absolute threshold: a good pair, cosine {s @ y / _norm(s) / _norm(y):.2f}, is refused for being small",
-    )
     return "copies, newest last, at most m pairs, and nothing that keep_pair refuses"
 
 
@@ -304,7 +314,9 @@ def _one_pair(W, M, S, Y, theta):
         f"with one pair B should gain y y' / s'y, it gains {of_y * (s @ y) / (y @ v):.3g} times that",
     )
     error = _norm(B @ s - y) / _norm(y)
-    raise Wrong(f"with one pair B s = y fails by {error:.2g} |y|: is the lower right block theta S'S, with its theta?")
+    raise Wrong(
+        f"with one pair B s = y fails by {error:.2g} |y|: the lower right block must be theta S'S, with its theta"
+    )
 
 
 def _many_pairs(W, M, S, Y, theta):
@@ -319,7 +331,7 @@ def _many_pairs(W, M, S, Y, theta):
         if errors[0] < 1e-7:
             raise Wrong(
                 f"{found}, and holds for the oldest. Λ is the strictly upper triangle of S'Y, and must be the strictly "
-                "lower one: entry (i, j) pairs step i with an older y_j"
+                "lower one: entry (i, j) pairs step i with an older y_j. Or the pairs were taken from new to old"
             )
         above = np.abs(np.triu(np.linalg.pinv(M)[k:, :k])).max()
         expect(
