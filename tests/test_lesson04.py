@@ -235,7 +235,7 @@ def test_the_factor_of_each_step_holds_in_runs_of_any_memory(lesson):
 def test_buffers_in_the_memory_are_one_pair(lesson):
     bowl, run = lesson["bowl"], lesson["iterations_with_buffers"]
     one, ten = (len(lesson["lbfgs"](bowl, np.ones(30), m, gtol=1e-6)[1]) - 1 for m in (1, 10))
-    assert run(bowl, np.ones(30), lesson["remember"]) == ten
+    assert abs(run(bowl, np.ones(30), lesson["remember"]) - ten) <= 0.1 * ten
     aliased = run(bowl, np.ones(30), lambda pairs, s, y, m: [*pairs, (s, y)][-m:])
     assert abs(aliased - one) <= 0.2 * one
 
