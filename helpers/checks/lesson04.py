@@ -52,7 +52,7 @@ def two_loop(candidate):
         expect(
             np.allclose(H, H.T, rtol=1e-8, atol=1e-8),
             f"H y = s holds for the newest pair, but H is not symmetric, by {np.abs(H - H.T).max():.2g} ({m} pairs): "
-            "the second loop adds (alpha - beta) s, with beta = y'r / s'y",
+            "the second loop adds (a - b) s, with b = y'r / s'y",
         )
         across = np.linalg.svd(s[None])[2][1:]  # the vectors orthogonal to s, on which the newest update acts as I
         change = np.abs(across @ (H - older) @ across.T).max()
@@ -81,7 +81,7 @@ def _newest_equation(H, pairs, where):
         if rest < 1e-7 and abs(own - 1) < 1e-7:
             raise Wrong(f"{found}. The loop order is wrong: the second loop runs from new to old, like the first")
         if rest < 1e-7 and abs(other - 1) < 1e-7:
-            raise Wrong(f"{found}. An alpha meets the wrong pair: the first loop stores the newest pair's alpha first")
+            raise Wrong(f"{found}. An a meets the wrong pair: the first loop stores the newest pair's a first")
         (own, other), rest = _coefficients(H @ y_old, s_old, s)
         if rest < 1e-7 and abs(own - 1) < 1e-7:
             raise Wrong(f"{found}. The loop order is wrong: the first loop runs from old to new, like the second")
@@ -117,7 +117,14 @@ def initial_scale(candidate):
             abs(slope) < 1e-9,
             f"gamma = {gamma:.3g} does not minimise |gamma y - s|: y'(gamma y - s) = {slope:.2g} |y| |s|",
         )
-    return "1/4 where the curvature is 4, and gamma y is as close to s as it can be in 3 random cases"
+    s, y = _pairs(rng, 6, 1)[0]
+    ratio = float(array(candidate(1e-7 * s, 1e-7 * y), ())) / float(array(candidate(s, y), ()))
+    expect(
+        abs(ratio - 1) < 1e-9,
+        f"with s and y both 1e-7 times as long, gamma is {ratio:.3g} times what it was, and must be the same: a "
+        "small number seems to be added somewhere",
+    )
+    return "1/4 where the curvature is 4, gamma y as close to s as it can be in 3 random cases, and the same when short"
 
 
 @check
@@ -138,6 +145,9 @@ def remember(candidate):
             s[:], y[:] = new_s, new_y
             pairs = stored(pairs, s, y, m)
             s[:], y[:] = np.nan, np.nan  # the caller reuses its arrays
+            expect(
+                pairs, f"a good pair is refused: s'y = {new_s @ new_y:.2g}, |s| |y| = {_norm(new_s) * _norm(new_y):.2g}"
+            )
             for vectors, name in zip(zip(*pairs, strict=True), "sy", strict=True):
                 expect(
                     not np.isnan(vectors).any(),
@@ -158,6 +168,23 @@ def remember(candidate):
         len(tiny) == 2,
         f"an absolute threshold: a good pair, cosine {s @ y / _norm(s) / _norm(y):.2f}, is refused for being small",
     )
+    for of_s, of_y in ((1e9, 1e-9), (1e-9, 1e9)):
+        kept = len(stored(pairs, of_s * s, of_y * y, 4))
+        expect(
+            kept == 2,
+            f"a good pair is refused when s is {of_s:.0e} and y {of_y:.0e} times as long, as in other units: "
+            "compare s'y with |s| |y|, which has the same units",
+        )
+    across = np.array([1.0, 1e8]), np.array([1e8 + 1e-8, -1.0])
+    kept = len(stored([], *across, 4))
+    expect(
+        kept == 0,
+        f"a pair with s'y = {across[0] @ across[1]:.1e} is kept, but |s| |y| = 1e16: this s'y is rounding, and may "
+        "have either sign. keep_pair compares the two; s'y > 0 is not enough",
+    )
+    for spoilt, name in (((np.full(5, np.nan), y), "s"), ((s, np.where(np.arange(5) == 2, np.nan, y)), "y")):
+        kept = len(stored(pairs, *spoilt, 4))
+        expect(kept == 1, f"a pair whose {name} holds NaN leaves {kept} pairs where there was 1: keep_pair refuses it")
     return "copies, newest last, at most m pairs, and nothing that keep_pair refuses"
 
 
@@ -194,7 +221,10 @@ def _content(pairs, offered, m):
 
 @check
 def compact(candidate):
-    """``candidate(S, Y, theta) -> (W, M)``: B = theta I - W M W' maps s to y, and grows pair by pair as BFGS does."""
+    """``candidate(S, Y, theta) -> (W, M)``: B = theta I - W M W' maps s to y, and grows pair by pair as BFGS does.
+
+    Only B is looked at: W may hold its columns in another order, or at another scale, if M goes with it.
+    """
     rng = np.random.default_rng(44)
 
     def matrices(S, Y, theta):
@@ -209,37 +239,69 @@ def compact(candidate):
             raise
         expect(isinstance(answer, tuple) and len(answer) == 2, "return two things: W, M")
         n, k = S.shape
-        W, M = array(answer[0], (n, 2 * k), "W"), array(answer[1], (2 * k, 2 * k), "M")
-        expect(not np.allclose(W, np.hstack([theta * S, Y])), "W = [Y, theta S], in this order: yours begins with S")
-        expect(np.allclose(W[:, :k], Y), "the first half of W must be Y")
-        expect(not np.allclose(W[:, k:], S), "theta is missing: the second half of W is theta S, yours is S")
-        expect(np.allclose(W[:, k:], theta * S), "the second half of W must be theta S")
-        return M, theta * np.eye(n) - W @ M @ W.T
+        return array(answer[0], (n, 2 * k), "W"), array(answer[1], (2 * k, 2 * k), "M")
 
-    for n in (3, 6):
-        _one_pair(matrices, rng, n)
-    for n, k in ((4, 2), (6, 3), (9, 6), (30, 10)):
+    for n, k in ((3, 1), (6, 1), (4, 2), (6, 3), (9, 6), (30, 10)):
         S, Y = (np.column_stack(vectors) for vectors in zip(*_pairs(rng, n, k), strict=True))
-        theta = rng.uniform(0.5, 3)
-        M, B = matrices(S, Y, theta)
-        _many_pairs(M, B, matrices(S[:, :-1], Y[:, :-1], theta)[1], S, Y)
+        theta = rng.uniform(1.2, 3)
+        W, M = matrices(S, Y, theta)
+        if _distance(_model(W, M, theta), S, Y, theta) > 1e-7:
+            _repaired(W, M, S, Y, theta)
+            (_one_pair if k == 1 else _many_pairs)(W, M, S, Y, theta)
     return "B is symmetric, maps s to y, and is the BFGS update of the B without the newest pair, with 1 to 10 pairs"
 
 
-def _one_pair(matrices, rng, n):
-    """With one pair L is empty. Vectors v orthogonal to s show the rest: B v = theta v + y (y'v) / s'y."""
-    s, y = _pairs(rng, n, 1)[0]
-    M, B = matrices(s[:, None], y[:, None], 1.7)
-    expect(
-        not np.isclose(M[0, 0] * (s @ y), -((s @ y) ** 2)),
-        "not inverted: you return the matrix with -D in its corner; M is the inverse of that matrix",
-    )
-    v = rng.normal(size=n)
+def _model(W, M, theta):
+    return theta * np.eye(len(W)) - W @ M @ W.T
+
+
+def _distance(B, S, Y, theta):
+    """How far B is from the BFGS matrix of the pairs, relative to the largest entry of that."""
+    wanted = theta * np.eye(len(B))
+    for s, y in zip(S.T, Y.T, strict=True):
+        Bs = wanted @ s
+        wanted = wanted - np.outer(Bs, Bs) / (s @ Bs) + np.outer(y, y) / (s @ y)
+    return np.abs(B - wanted).max() / np.abs(wanted).max()
+
+
+def _repaired(W, M, S, Y, theta):
+    """Name the mistake if undoing one well-known slip makes B right."""
+    k = S.shape[1]
+    halves = np.roll(np.arange(2 * k), k)
+    with np.errstate(all="ignore"):
+        inverse = np.linalg.pinv(M)
+    repairs = [
+        (W, inverse, "not inverted: you return the matrix with -D in its corner; M is the inverse of that matrix"),
+        (
+            W[:, halves],
+            M,
+            "the halves of W and the blocks of M stand in different orders: with W = [Y, theta S], -D is the upper "
+            "left block of the inverse of M; yours begins with S"
+            if np.allclose(W[:, k:], Y)
+            else "the halves of W and the blocks of M stand in different orders: with W = [Y, theta S], -D is the "
+            "upper left block of the inverse of M, and theta S'S the lower right one",
+        ),
+        (W, -M, "the sign of M: B = theta I - W M W' with a minus, and M is the inverse of [[-D, Λ'], [Λ, theta S'S]]"),
+        (np.hstack([Y, theta * S]), M, "W is not [Y, theta S], for which your M is right"),
+    ]
+    if np.allclose(W, np.hstack([Y, S])):
+        repairs.insert(
+            0, (np.hstack([Y, theta * S]), M, "theta is missing: the second half of W is theta S, yours is S")
+        )
+    for other_w, other_m, message in repairs:
+        if _distance(_model(other_w, other_m, theta), S, Y, theta) < 1e-7:
+            raise Wrong(message)
+
+
+def _one_pair(W, M, S, Y, theta):
+    """With one pair Λ is empty. Vectors v orthogonal to s show the rest: B v = theta v + y (y'v) / s'y."""
+    B, s, y = _model(W, M, theta), S[:, 0], Y[:, 0]
+    v = np.linspace(-1, 1, len(s)) ** 2 + 0.3 * np.arange(len(s))
     v -= (s @ v) / (s @ s) * s
-    (of_y, of_s), rest = _coefficients(B @ v - 1.7 * v, y, s)
+    (of_y, of_s), rest = _coefficients(B @ v - theta * v, y, s)
     expect(
         rest > 1e-7 or abs(of_s) < 1e-8,
-        f"L with its diagonal: with a single pair there is nothing below the diagonal, L = 0; in your B the step s "
+        f"Λ with its diagonal: with a single pair there is nothing below the diagonal, Λ = 0; in your B the step s "
         f"leaks into B v, by {of_s:.2g}, for v orthogonal to s. s'y belongs to D alone",
     )
     expect(
@@ -252,14 +314,13 @@ def _one_pair(matrices, rng, n):
         f"with one pair B should gain y y' / s'y, it gains {of_y * (s @ y) / (y @ v):.3g} times that",
     )
     error = _norm(B @ s - y) / _norm(y)
-    expect(
-        error < 1e-8,
-        f"with one pair B s = y fails by {error:.2g} |y|: is the lower right block theta S'S, with its theta?",
+    raise Wrong(
+        f"with one pair B s = y fails by {error:.2g} |y|: the lower right block must be theta S'S, with its theta"
     )
 
 
-def _many_pairs(M, B, older, S, Y):
-    k = S.shape[1]
+def _many_pairs(W, M, S, Y, theta):
+    B, k = _model(W, M, theta), S.shape[1]
     expect(
         np.allclose(M, M.T, rtol=1e-6, atol=1e-9 * np.abs(M).max()),
         f"M is not symmetric, off by {np.abs(M - M.T).max():.2g}",
@@ -269,20 +330,16 @@ def _many_pairs(M, B, older, S, Y):
     if errors[-1] > 1e-7:
         if errors[0] < 1e-7:
             raise Wrong(
-                f"{found}, and holds for the oldest. L is the strictly upper triangle of S'Y, and must be the strictly "
-                "lower one: entry (i, j) pairs step i with an older y_j"
+                f"{found}, and holds for the oldest. Λ is the strictly upper triangle of S'Y, and must be the strictly "
+                "lower one: entry (i, j) pairs step i with an older y_j. Or the pairs were taken from new to old"
             )
-        above = np.abs(np.triu(np.linalg.inv(M)[k:, :k])).max()
+        above = np.abs(np.triu(np.linalg.pinv(M)[k:, :k])).max()
         expect(
-            above < 1e-7,
-            f"{found}. L stands where its transpose belongs: the inverse of M is [[-D, L'], [L, theta S'S]]",
+            above < 1e-7 or not np.allclose(W[:, :k], Y),
+            f"{found}. Λ stands where its transpose belongs: the inverse of M is [[-D, Λ'], [Λ, theta S'S]]",
         )
         raise Wrong(found)
-    across = np.linalg.svd((older @ S[:, -1])[None])[2][1:]  # v with v'(B s) = 0: there the update only adds y y' / s'y
-    s, y = S[:, -1], Y[:, -1]
-    change = across @ (B - older - np.outer(y, y) / (s @ y)) @ across.T
-    expect(
-        np.abs(change).max() < 1e-7 * (1 + np.abs(B).max()),
+    raise Wrong(
         f"B s = y holds for the newest of {k} pairs, but B is not the BFGS update of the B without it: off by "
-        f"{np.abs(change).max():.2g}",
+        f"{_distance(B, S, Y, theta):.2g} of its largest entry"
     )
