@@ -28,7 +28,8 @@ SANITIZE = HERE.parent / "tests" / "nbval_sanitize.cfg"
 CELL_TIMEOUT = 120  # seconds
 WIDGET = "application/vnd.jupyter.widget-view+json"
 REFERENCE = "@checks.reference\n"  # what leaves a reader's function in place, and has no use in the solutions
-PROGRESS = re.compile(r"[^\r\n]*\d+%\|[^\r\n]*\|[^\r\n]*[\r\n]*")  # a line that tqdm printed
+# A line that tqdm printed, with a total or without: "  5%|▌   | 1/20 [00:01<…]" or "solving: 77 passes [00:01, …]".
+PROGRESS = re.compile(r"[^\r\n]*(?:\d+%\|[^\r\n]*\||\d+ ?\w+ \[\d+:\d\d)[^\r\n]*[\r\n]*")
 RELATIVE_LINK = re.compile(r'(\]\(|(?:src|href)=")(?![a-z]+:|#|/)', re.IGNORECASE)
 
 

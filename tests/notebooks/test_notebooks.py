@@ -314,6 +314,7 @@ def test_a_half_written_notebook_never_replaces_a_whole_one(tmp_path, monkeypatc
 
 def test_progress_bars_and_widget_views_are_not_stored():
     bar = "  0%|          | 0/3 [00:00<?, ?it/s]\r100%|##########| 3/3 [00:00<00:00,  9.9it/s]\n"
+    bar += "solving for 41 values of c: 77 passes [00:01, 71.20 passes/s]\n24it [00:02, 11.9it/s]\n"
     view = {build.WIDGET: {"model_id": "1"}, "text/plain": "Slider()", "image/png": "iVBO"}
     cell = new_code_cell(
         "1", outputs=[said(bar, "stderr"), said("a.py: Warning\n", "stderr"), new_output("display_data", view)]
