@@ -45,7 +45,11 @@ def _rosenbrock(rng, rows, n):
         return (100 * (x[:, 1:] - x[:, :-1] ** 2) ** 2 + (1 - x[:, :-1]) ** 2).sum(1)
 
     x0 = rng.uniform(lower, upper)
-    return Problem(f"Rosenbrock, n = {n}", x0, lower, upper, (), together, lambda x: (rosen(x), rosen_der(x)))
+
+    def alone(x):
+        return rosen(x), rosen_der(x)
+
+    return Problem(f"Rosenbrock, n = {n}", x0, lower, upper, (), together=together, alone=alone)
 
 
 def _quadratic(rng, rows, n):
@@ -65,7 +69,7 @@ def _quadratic(rng, rows, n):
         Qx = Q @ x
         return x @ (Qx / 2 + b), Qx + b
 
-    return Problem(f"boxed quadratics, n = {n}", x0, lower, upper, (Q, b), together, alone)
+    return Problem(f"boxed quadratics, n = {n}", x0, lower, upper, (Q, b), together=together, alone=alone)
 
 
 def _logistic(rng, rows, n, samples=100, decay=1e-3):
@@ -83,7 +87,7 @@ def _logistic(rng, rows, n, samples=100, decay=1e-3):
         return value, decay * x - A.T @ expit(-score) / len(score)
 
     name = f"boxed logistic regression, n = {n}"
-    return Problem(name, np.zeros((rows, n)), lower, upper, (A,), together, alone)
+    return Problem(name, np.zeros((rows, n)), lower, upper, (A,), together=together, alone=alone)
 
 
 def turns(problems, rounds, threads):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from helpers.solver.compact import times
+from helpers.solver.compact import Memory, times
 
 _FEW = 16  # breakpoints looked at first: most rows stop before the path has bent that often
 _FARTHER = 8  # times as many at the next look
@@ -43,7 +43,7 @@ def cauchy_point(x, g, box, memory):
     x_c = box.project(straight)
     bent = straight.sub_(x_c).abs_().amax(1).nonzero().squeeze(1)  # where the path meets the box first
     if len(bent):
-        path = _Path(x[bent], d[bent], u[bent], -slope[bent], M[bent], bent, memory)
+        path = _Path(x, d, u, M, memory, torch.arange(len(x), device=x.device)).take(bent)
         v[bent], x_c[bent] = _along_the_bends(path, box.take(bent))
         Mv[bent] = times(M[bent], v[bent])
     return CauchyPoint(x_c, box.interior(x_c), v, Mv, M_inverse)
@@ -56,20 +56,20 @@ class _Path:
     x: torch.Tensor  # (rows, n)
     d: torch.Tensor  # (rows, n)
     u: torch.Tensor  # (rows, 2m): Wᵀd
-    square: torch.Tensor  # (rows,): ‖d‖²
     M: torch.Tensor  # (rows, 2m, 2m)
-    row: torch.Tensor  # (rows,): their places in the memory
-    memory: object
+    memory: Memory  # of all rows
+    row: torch.Tensor  # (rows,): the places of these in the memory
 
     def take(self, index):
-        parts = (part[index] for part in (self.x, self.d, self.u, self.square, self.M, self.row))
-        return _Path(*parts, self.memory)
+        """The paths of the rows ``index``."""
+        x, d, u, M = (part[index] for part in (self.x, self.d, self.u, self.M))
+        return _Path(x, d, u, M, self.memory, self.row[index])
 
 
 def _along_the_bends(path, box):
     """v = Wᵀ(x_c − x) and x_c of rows whose paths bend."""
     ahead, bound = box.breakpoints(path.x, path.d)
-    t, v = torch.zeros_like(path.square), torch.zeros_like(path.u)
+    t, v = torch.zeros_like(path.x[:, 0]), torch.zeros_like(path.u)
     left = torch.arange(len(t), device=t.device)
     count, n = 0, ahead.shape[1]
     while len(left):  # most paths end within a few bends; the others look several times as far, and so on
@@ -119,7 +119,8 @@ def _segments(path, ahead, count):
     whole = count == ahead.shape[1]
     end, order = torch.sort(ahead, 1) if whole else torch.topk(ahead, count, dim=1, largest=False)
     squares = path.d.gather(1, order).square()
-    rest = (torch.zeros_like(path.square) if whole else (path.square - squares.sum(1)).clamp(min=0)).unsqueeze(1)
+    square = (path.d * path.d).sum(1)
+    rest = (torch.zeros_like(square) if whole else (square - squares.sum(1)).clamp(min=0)).unsqueeze(1)
     # Summed from the far end: S loses no digits to cancellation, and is exactly zero where nothing moves any more.
     moving = torch.cat([squares.flip(1).cumsum(1).flip(1) + rest, rest], 1)
     if whole:  # one more segment, without an end: the path after its last bend

@@ -72,7 +72,8 @@ def line_search(evaluate, line, step, longest, maxls):
     slope = (g * line.p).sum(1)
     finite = torch.isfinite(value) & torch.isfinite(slope)
     accepted = finite & line.satisfied(step, value, slope)
-    out = Step(x, value, g, step, torch.ones_like(value, dtype=torch.long), accepted, finite)
+    once = torch.ones_like(value, dtype=torch.long)
+    out = Step(x, value, g, step, evaluations=once, accepted=accepted, finite=finite)
     rows = (finite & ~accepted).nonzero().squeeze(1)
     if not len(rows):
         return out
@@ -82,7 +83,7 @@ def line_search(evaluate, line, step, longest, maxls):
     out.accepted[rows] = at_end
     rows, longest = rows[~at_end], longest[~at_end]
     if len(rows):
-        _search_on(evaluate, line.take(rows), rows, slope[rows], longest, out, maxls - 1)
+        _search_on(evaluate, line.take(rows), rows, slope[rows], longest, out=out, trials=maxls - 1)
     return out
 
 
