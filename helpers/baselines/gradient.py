@@ -1,7 +1,7 @@
 """Attacks that follow the gradient of the loss: FGSM, in one step, and noise optimised by SGD, in a thousand."""
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, hardtanh
 
 from helpers.adversarial.inputs import check_targeted
 from helpers.adversarial.objective import reached
@@ -33,6 +33,9 @@ def sgd_noise(network, images, targets, *, learning_rate=0.008, steps=1000, pena
     settings are those of akshaychawla/Adversarial-Examples-in-PyTorch, to which readers of the paper are sent. It
     attacks one image at a time; here each image has its own r and stops by itself, so the answers are the same.
 
+    A pixel that stands exactly on its bound takes no gradient, as with the clamp of today's torch. (In the torch of that
+    code's time it did; with 2.4 the digits of the tests need 17 evaluations instead of 41.)
+
     learning_rate: > 0, pixels per unit of the gradient. steps: > 0, the most that are made. Evaluations: the steps
     made, plus one. Raises ValueError for other values of the options.
     """
@@ -55,7 +58,7 @@ def sgd_noise(network, images, targets, *, learning_rate=0.008, steps=1000, pena
             value = cross_entropy(logits, target, reduction="none")
             return value if size is None else value + size(r)
 
-        logits, gradient = _logits_and_gradient(lambda r, x=image: network((x + r).clamp(0, 1)), r, loss)
+        logits, gradient = _logits_and_gradient(lambda r, x=image: network(_clipped(x + r)), r, loss)
         done = reached(logits, target)
         if done.any():
             adversarial[row[done]] = (image + r).clamp(0, 1)[done]
@@ -64,6 +67,11 @@ def sgd_noise(network, images, targets, *, learning_rate=0.008, steps=1000, pena
                 status[i] = f"found after {step} steps" if step else ALREADY
         row, r = row[~done], (r - learning_rate * gradient)[~done]
     return assemble(network, images, adversarial, targets, None, evaluations, status)
+
+
+def _clipped(x):
+    """clip(x, 0, 1), whose gradient is 0 on the bounds and beyond in every version of torch; clamp's has changed."""
+    return hardtanh(x, 0.0, 1.0)
 
 
 def _logits_and_gradient(network, x, loss):

@@ -25,7 +25,8 @@ def optimise_noise(network, image, target, size, steps):
     r = torch.zeros_like(image, requires_grad=True)
     optimizer = torch.optim.SGD([r], lr=0.008)
     for step in range(steps + 1):
-        x = (image + r).clamp(0, 1)
+        moved = image + r
+        x = torch.where((moved > 0) & (moved < 1), moved, moved.detach().clamp(0, 1))
         logits = network(x)
         if logits.argmax(1) == target:
             return x.detach(), step
