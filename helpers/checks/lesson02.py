@@ -1,4 +1,6 @@
-"""Lesson 02, from constraint to penalty: the hull, the search over c, the two prices, the sharpened loss."""
+"""Lesson 02, from constraint to price: the search over c, the sharpened loss, the hull, the two prices."""
+
+from fractions import Fraction
 
 import numpy as np
 
@@ -9,50 +11,63 @@ __all__ = ["price_for_norm", "reachable", "search", "sharpened_loss"]
 
 @check
 def reachable(candidate):
-    """Against all prices that matter: between two critical slopes the minimiser does not change."""
+    """Against exact fractions: random frontiers, points on an edge of the hull, windows too narrow for a grid."""
     rng = np.random.default_rng(21)
     for k in (1, 2, 3, 8, 30):
         for _ in range(5):
             lengths = rng.permutation(rng.uniform(0, 2, k))
             losses = np.empty(k)
             losses[np.argsort(lengths)] = np.sort(rng.exponential(size=k))[::-1]  # a frontier falls
-            bought = _bought(lengths, losses)
-            answer = np.asarray(candidate(lengths, losses))
-            expect(
-                answer.shape == (k,) and answer.dtype == bool,
-                f"the answer must be booleans of shape ({k},), it is {answer.dtype} of shape {answer.shape}",
+            _one_frontier(candidate, lengths, losses)
+    steps = np.arange(9.0)
+    _one_frontier(candidate, steps, 20 - steps + 1e-7 * steps**2)  # a corner at each, prices 2e-7 apart
+    _one_frontier(candidate, np.array([3.0, 1.0, 0.0, 2.0]), np.array([0.0, 2.0, 3.0, 1.0001]))
+    _one_frontier(candidate, steps, np.array([9.0, 7.0, 5.0, 3.0, 2.0, 1.0, 0.875, 0.75, 0.5]))
+    return "25 random frontiers, points on an edge of the hull, and corners with a narrow window of prices"
+
+
+def _one_frontier(candidate, lengths, losses):
+    k, windows = len(lengths), [_window(lengths, losses, i) for i in range(len(lengths))]
+    bought = np.array([low <= high for low, high in windows])
+    answer = np.asarray(candidate(lengths, losses))
+    expect(
+        answer.shape == (k,) and answer.dtype == bool,
+        f"the answer must be booleans of shape ({k},), it is {answer.dtype} of shape {answer.shape}",
+    )
+    extra, missing = np.flatnonzero(answer & ~bought), np.flatnonzero(bought & ~answer)
+    if extra.size:
+        i = extra[0]
+        every = "all points are marked: that is the frontier itself. " if answer.all() else ""
+        raise Wrong(
+            f"{every}Point {i} of {k} (length {lengths[i]:.3f}, loss {losses[i]:.4f}) lies above the lower "
+            f"convex hull: no c chooses it{_neighbours(lengths, losses, i, bought)}"
+        )
+    if missing.size:
+        i = missing[0]
+        low, high = map(float, windows[i])
+        point = f"point {i} of {k} (length {lengths[i]:.3f}, loss {losses[i]:.3f})"
+        if low == high:
+            raise Wrong(
+                f"{point} lies exactly on an edge of the hull: at c = {low:g} it does as well as its neighbours, so "
+                "it is one of the minimisers. Its lower and its upper bound on c are equal: that is allowed, and a "
+                "grid of prices meets it by luck only"
             )
-            extra, missing = np.flatnonzero(answer & ~bought), np.flatnonzero(bought & ~answer)
-            if extra.size:
-                i = extra[0]
-                every = "all points are marked: that is the frontier itself. " if answer.all() else ""
-                raise Wrong(
-                    f"{every}Point {i} of {k} (length {lengths[i]:.3f}, loss {losses[i]:.3f}) lies above the lower "
-                    f"convex hull: no c chooses it{_neighbours(lengths, losses, i, bought)}"
-                )
-            if missing.size:
-                i, c = missing[0], _price(lengths, losses, missing[0])
-                raise Wrong(
-                    f"point {i} of {k} (length {lengths[i]:.3f}, loss {losses[i]:.3f}) minimises c · length + loss "
-                    f"at c = {c:.3f}, but is not marked"
-                )
-    return "25 random frontiers, against every price that matters"
+        if high - low < 1e-5 * high:
+            raise Wrong(
+                f"{point} minimises c · length + loss for c from {low:.9f} to {high:.9f} and is not marked: a grid of "
+                "prices steps over so narrow a window. Compare the bounds on c that the other points give"
+            )
+        c = (low + high) / 2 if high < np.inf else low + 1
+        raise Wrong(f"{point} minimises c · length + loss at c = {c:.3f}, but is not marked")
 
 
-def _critical_prices(lengths, losses):
-    i, j = np.triu_indices(len(lengths), 1)
-    slopes = np.sort(-(losses[i] - losses[j]) / (lengths[i] - lengths[j]))
-    slopes = np.concatenate([[0.0], slopes[slopes > 0]])
-    return np.append((slopes[1:] + slopes[:-1]) / 2, slopes[-1] + 1)
-
-
-def _bought(lengths, losses):
-    chosen = [np.argmin(c * lengths + losses) for c in _critical_prices(lengths, losses)]
-    return np.isin(np.arange(len(lengths)), chosen)
-
-
-def _price(lengths, losses, point):
-    return next(c for c in _critical_prices(lengths, losses) if np.argmin(c * lengths + losses) == point)
+def _window(lengths, losses, i):
+    """The lowest and the highest price that choose point i, as fractions; lowest > highest where none does."""
+    N, L = [Fraction(float(v)) for v in lengths], [Fraction(float(v)) for v in losses]
+    others = [j for j in range(len(N)) if j != i]
+    low = max([(L[i] - L[j]) / (N[j] - N[i]) for j in others if N[j] > N[i]], default=Fraction(0))
+    high = min([(L[j] - L[i]) / (N[i] - N[j]) for j in others if N[j] < N[i]], default=np.inf)
+    return max(low, Fraction(0)), high
 
 
 def _neighbours(lengths, losses, i, bought):
@@ -65,19 +80,43 @@ def _neighbours(lengths, losses, i, bought):
 @check
 def search(candidate):
     """Made-up attacks whose shortest success is known, some with a failure in the middle, in both conventions."""
-    for edge in (0.7, 0.023, 11.0):
-        for multiplies in ("norm", "loss"):
-            _monotone(candidate, edge, multiplies)
-    for multiplies in ("norm", "loss"):
-        _with_a_hole(candidate, multiplies)
-        _detour(candidate, multiplies)
-        c, length = candidate(_Attack(lambda c: False, lambda c: 1.0, multiplies), 1e-3, 1e2, multiplies)
-        expect(np.isnan(c) and np.isinf(length), f"nothing succeeds, so return (nan, inf), not ({c}, {length})")
-        _, length = _run(candidate, _Attack(lambda c: True, lambda c: 1 / c, multiplies))
-        expect(
-            np.isclose(length, 1e-2, rtol=1e-6), f"everything succeeds: the hardest price gives 0.01, not {length:.4g}"
-        )
+    _one_convention(candidate, "norm")
+    try:
+        _one_convention(candidate, "loss")
+    except Wrong:
+        _uses_multiplies(candidate)
+        raise
     return "finds the shortest success in both conventions, with holes, detours, no success and nothing but success"
+
+
+def _one_convention(candidate, multiplies):
+    for edge in (0.7, 0.023, 11.0):
+        _monotone(candidate, edge, multiplies)
+    _with_a_hole(candidate, multiplies)
+    _detour(candidate, multiplies)
+    c, length = candidate(_Attack(lambda c: False, lambda c: 1.0, multiplies), 1e-3, 1e2, multiplies)
+    expect(np.isnan(c) and np.isinf(length), f"nothing succeeds, so return (nan, inf), not ({c}, {length})")
+    _, length = _run(candidate, _Attack(lambda c: True, lambda c: 1 / c, multiplies))
+    expect(np.isclose(length, 1e-2, rtol=1e-6), f"everything succeeds: the hardest price gives 0.01, not {length:.4g}")
+
+
+def _uses_multiplies(candidate):
+    """For a search that has failed: does it call the attack alike in both conventions, given the same answers?"""
+    calls = {"norm": [], "loss": []}
+    for multiplies, seen in calls.items():
+
+        def attack(c, seen=seen):
+            seen.append(float(c))
+            if len(seen) > 400:
+                raise Wrong("more than 400 attacks in one search: 13 for the scan and 20 for the bisection are enough")
+            return True, float(1 / c)
+
+        candidate(attack, 1e-3, 1e2, multiplies)
+    expect(
+        calls["norm"] != calls["loss"],
+        f'`multiplies` is ignored: given the same answers, "norm" and "loss" make the same {len(calls["norm"])} calls. '
+        "Where c multiplies the loss, the hard side is the smaller c",
+    )
 
 
 class _Attack:
@@ -204,13 +243,19 @@ def price_for_norm(candidate):
 
 @check
 def sharpened_loss(candidate):
-    """Between the hinge and the hinge + log(k)/beta, equal to cross-entropy at beta = 1, finite for large beta."""
+    """Between the hinge and the hinge + log(K)/beta, equal to cross-entropy at beta = 1, finite for large beta."""
     rng = np.random.default_rng(23)
     for k in (2, 3, 10):
         z, target = 3 * rng.normal(size=k), int(rng.integers(k))
-        plain = -np.log(np.exp(z[target]) / np.exp(z).sum())
+        p = np.exp(z[target]) / np.exp(z).sum()
         value = float(array(candidate(z, target, 1.0), (), "the loss"))
-        expect(abs(value - plain) < 1e-9, f"for beta = 1 it must be -log p = {plain:.4f}, it is {value:.4f}")
+        added = np.exp(-value) - p
+        expect(
+            abs(value + np.log(p)) < 1e-13 * (1 - np.log(p)) or not 0 < added < 1e-5,
+            f"for beta = 1, exp(-loss) is p + {added:.1e}, not p = {p:.3e}: a small number was added inside the "
+            "logarithm. It makes every loss a little too small, and for large beta it hides the loss altogether",
+        )
+        expect(abs(value + np.log(p)) < 1e-9, f"for beta = 1 it must be -log p = {-np.log(p):.6f}, it is {value:.6f}")
     for z, target in (
         (np.array([2.0, 5.0, 4.9]), 0),
         (np.array([40.0, -30.0, 10.0, 3.0]), 1),
@@ -218,11 +263,18 @@ def sharpened_loss(candidate):
     ):
         k, hinge = z.size, max(0.0, np.delete(z, target).max() - z[target])
         for beta in (4.0, 1000.0, 0.5):
-            value = np.asarray(candidate(z, target, beta), dtype=float)
+            value, overflowed = _with_overflow(candidate, z, target, beta)
+            at = f"for beta = {beta:g} and z = {z.tolist()}"
+            expect(value.shape == (), f"the loss has shape {value.shape}, it must be one number")
             expect(
-                value.shape == () and np.isfinite(value),
-                f"for beta = {beta:g} and z = {z.tolist()} it is {value}: exp overflows above 709; subtract the "
-                "largest exponent first",
+                np.isfinite(value) or overflowed,
+                f"{at} it is {value}: nothing overflowed, but the probability of the target, about "
+                f"exp({-beta * hinge:.0f}), is too small for a float and became 0, and log 0 is -inf. Don't form the "
+                "probability: take the logarithm of the sum, and subtract the target's exponent outside it",
+            )
+            expect(
+                np.isfinite(value),
+                f"{at} it is {value}: exp overflows above 709; subtract the largest exponent first",
             )
             inside = hinge - 1e-9 <= value <= hinge + np.log(k) / beta + 1e-9
             undivided = beta * hinge - 1e-9 <= value <= beta * hinge + np.log(k) + 1e-9
@@ -231,9 +283,38 @@ def sharpened_loss(candidate):
                 f"for beta = {beta:g} it is {value:.3f}, which is near beta times the hinge {hinge:.3f}: divide by "
                 "beta, or the loss outgrows the norm and c changes its meaning",
             )
+            floor = float(np.exp(-beta * value))
+            expect(
+                inside or not 0 < floor < 1e-4 or value > hinge or not _floored(candidate, beta, floor),
+                f"{at} it is {value:.5f}, which is -log({floor:.1e}) / beta, and must be at least {hinge:.5f}: the "
+                f"probability is kept above {floor:.1e}, so no loss can exceed -log({floor:.1e}) / beta. Don't form "
+                "the probability",
+            )
             expect(
                 inside,
                 f"for beta = {beta:g} it is {value:.5f}, outside [{hinge:.5f}, {hinge + np.log(k) / beta:.5f}] = "
-                "hinge to hinge + log(k)/beta",
+                "hinge to hinge + log(K)/beta",
             )
-    return "cross-entropy at beta = 1, within log(k)/beta of the hinge up to beta = 1000"
+    for beta in (0.5, 4.0, 1000.0):
+        z = rng.normal(size=5) / beta
+        value, right = float(candidate(z, 2, beta)), np.logaddexp.reduce(beta * (z - z[2])) / beta
+        expect(
+            abs(value - right) < 1e-9 * (1 + 1 / beta),
+            f"for beta = {beta:g} and logits within {np.ptp(z):.4f} of each other it must be {right:.6g}, it is "
+            f"{value:.6g}",
+        )
+    return "cross-entropy at beta = 1, within log(K)/beta of the hinge up to beta = 1000"
+
+
+def _with_overflow(candidate, z, target, beta):
+    """The candidate's answer as an array, and whether a NumPy function overflowed on the way."""
+    kinds = []
+    with np.errstate(over="call", call=lambda kind, _: kinds.append(kind)):
+        value = np.asarray(candidate(z, target, beta), dtype=float)
+    return value, bool(kinds)
+
+
+def _floored(candidate, beta, floor):
+    """Is ``floor`` the least probability, whatever the logits? Two labels that are far behind, by different margins."""
+    others = [candidate(np.array([0.0, margin]), 0, beta) for margin in (4e3, 9e3)]
+    return np.allclose(np.exp(-beta * np.array(others, dtype=float)), floor, rtol=1e-6)
