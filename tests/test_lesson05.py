@@ -395,4 +395,4 @@ def test_it_is_about_130_lines():
         block = re.search(rf"^(?:def|class) {part}\b.*?(?=^\S|\Z)", source, flags=re.DOTALL | re.MULTILINE).group()
         body = re.sub(r'""".*?"""', "", block, flags=re.DOTALL)
         lines += sum(bool(line.strip()) and not line.strip().startswith("#") for line in body.splitlines())
-    assert 120 <= lines <= 140, lines
+    assert 120 <= lines <= 150, lines
