@@ -8,6 +8,7 @@ import pytest
 from notebook_tools import NOTEBOOKS, cells, namespace
 from scipy.optimize import minimize
 
+from helpers.checks import _verdict
 from helpers.mnist import read_idx
 
 PATH = NOTEBOOKS / "05_the_box.ipynb"
@@ -15,6 +16,7 @@ PATH = NOTEBOOKS / "05_the_box.ipynb"
 
 @pytest.fixture(scope="module")
 def lesson():
+    _verdict._passed.clear()  # what another test's candidate has left there would be "the reader's"
     return namespace(PATH, until="def slanted")
 
 
@@ -393,7 +395,7 @@ def test_it_is_about_150_lines():
     )
     lines = 0
     for part in parts.split():
-        block = re.search(rf"^(?:def|class) {part}\b.*?(?=^\S|\Z)", source, flags=re.DOTALL | re.MULTILINE).group()
+        block = re.search(rf"^(?:def|class) {part}\b.*?(?=^[^\s)]|\Z)", source, flags=re.DOTALL | re.MULTILINE).group()
         body = re.sub(r'""".*?"""', "", block, flags=re.DOTALL)
         lines += sum(bool(line.strip()) and not line.strip().startswith("#") for line in body.splitlines())
     assert 140 <= lines <= 160, lines

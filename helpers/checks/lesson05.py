@@ -70,6 +70,7 @@ def cauchy_point(candidate):
             x, g, lower, upper = _boxed_point(rng, n, kind)
             theta, W, M, B = _model(rng, n, 0 if "no pairs" in kind else min(3, n))
             _one_cauchy_point(candidate, x, g, lower, upper, theta, W, M, B, kind)
+    _flat(candidate, rng)
     _small(candidate, _large_case(rng), "the walk")
     return "the first local minimiser on the path in 26 cases: zero gradients, ties and infinite bounds among them"
 
@@ -124,6 +125,19 @@ def _one_cauchy_point(candidate, x, g, lower, upper, theta, W, M, B, kind):
         expect(False, f"{where}{early if t < first else late}. {slip or 'Perhaps ' + guess}")
     over = f"{kind}x_c is right, t = {t:.4f} is not: nothing moves after t = {first:.4f}, the q' left there is rounding"
     expect(abs(t - first) < 1e-6 * (1 + first), over)
+
+
+def _flat(candidate, rng):
+    """B has curvature 1e-20 along −g and θ = 1: the q'' that one computes is rounding, of either sign."""
+    for _ in range(40):
+        flat, steep = np.linalg.qr(rng.normal(size=(6, 2)))[0].T
+        theta, W, M = _compact(np.stack([flat, steep], 1), np.stack([1e-20 * flat, steep], 1))
+        x_c, _, t = candidate(np.zeros(6), -flat, -np.ones(6), np.ones(6), theta, W, M)
+        expect(
+            t > 0 and np.asarray(x_c) @ flat > 0,
+            f"where B is flat along −g it goes backwards, to t = {t:.1e}: the q'' that it computes is only rounding there, "
+            "and may be negative; never let it fall below ε θ dᵀd",
+        )
 
 
 SLIPS = {
@@ -274,6 +288,7 @@ def lbfgsb(candidate):
         _searches(candidate, what, *problem)
     what = "whose gradient comes in the same array at every call (Best copies it)"
     _searches(candidate, what, *SEARCHES["with m = 2"], reuse=True)
+    _options(candidate)
     rng = np.random.default_rng(53)
     for case in range(12):
         _one_quadratic(candidate, rng, case)
@@ -284,7 +299,6 @@ def lbfgsb(candidate):
     _no_descent(candidate)
     _nan(candidate)
     _noise(candidate)
-    _options(candidate)
     return "14 boxed quadratics solved, 7 runs followed search by search, NaN, noise and a failing search survived"
 
 
