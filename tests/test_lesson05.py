@@ -435,18 +435,25 @@ def test_a_large_constant_costs_nothing(lesson, lift):
 
 def test_badly_scaled_quartics_do_not_stick(lesson):
     rng = np.random.default_rng(14)
+    stuck, counts = np.zeros(2, int), np.zeros(2)
     for _ in range(60):
-        n = int(rng.integers(2, 10))
-        Q, weight, centre = np.linalg.qr(rng.normal(size=(n, n)))[0], 10 ** rng.uniform(-2, 4, n), rng.normal(size=n)
+        n = int(rng.integers(1, 10))
+        Q, weight, centre = np.linalg.qr(rng.normal(size=(n, n)))[0], 10 ** rng.uniform(-2, 6, n), rng.normal(size=n)
         G = Q * 10 ** rng.uniform(-3, 3, n) @ Q.T
 
         def fun(x, G=G, weight=weight, centre=centre):
             z = x - centre
             return z @ G @ z / 2 + (weight * z**4).sum(), G @ z + 4 * weight * z**3
 
-        lower, upper = centre - np.where(rng.random(n) < 0.5, np.inf, 0.5), np.full(n, np.inf)
-        x0 = np.clip(centre + 10 ** rng.uniform(-1, 2) * rng.normal(size=n), lower, upper)
-        assert lesson["lbfgsb_with_trace"](fun, x0, lower, upper)["f"] < 1e-3
+        lower, upper = centre - np.where(rng.random(n) < 0.3, 0.5, np.inf), np.full(n, np.inf)
+        x0 = np.clip(centre + 10 ** rng.uniform(0, 5) * rng.normal(size=n), lower, upper)
+        mine = lesson["lbfgsb_with_trace"](fun, x0, lower, upper)
+        always_1 = lesson["lbfgsb_with_trace"](fun, x0, lower, upper, trial=lambda *_: 1.0)
+        scipys = minimize(fun, x0, jac=True, method="L-BFGS-B", bounds=np.c_[lower, upper])
+        stuck += mine["f"] > 1e-2, always_1["f"] > 1e-2
+        counts += mine["evaluations"], scipys.nfev
+    assert stuck[0] == 0 and stuck[1] > 10  # the second: what a first trial of 1 would do
+    assert counts[0] <= 1.25 * counts[1]
 
 
 def test_a_nan_gradient_is_not_accepted(lesson):

@@ -135,7 +135,7 @@ def _flat(candidate, rng):
         x_c, _, t = candidate(np.zeros(6), -flat, -np.ones(6), np.ones(6), theta, W, M)
         expect(
             t > 0 and np.asarray(x_c) @ flat > 0,
-            f"where B is flat along −g it goes backwards, to t = {t:.1e}: the q'' that it computes is only rounding there, "
+            f"where B is flat along −g it goes backwards, to t = {t:.1e}: the computed q'' is only rounding there, "
             "and may be negative; never let it fall below ε θ dᵀd",
         )
 
