@@ -8,14 +8,16 @@ import pytest
 from notebook_tools import NOTEBOOKS, cells, namespace
 from scipy.optimize import minimize
 
-from helpers.digits.mnist import read_idx
+from helpers.checks import _verdict
+from helpers.mnist import read_idx
 
 PATH = NOTEBOOKS / "05_the_box.ipynb"
 
 
 @pytest.fixture(scope="module")
 def lesson():
-    return namespace(PATH, until="ones = np.ones(3)")
+    _verdict._passed.clear()  # what another test's candidate has left there would be "the reader's"
+    return namespace(PATH, until="def slanted")
 
 
 def random_model(rng, n, k, valley=0.1):
@@ -195,7 +197,7 @@ def test_the_line_search_meets_wolfe_or_the_wall(lesson):
         p = rng.uniform(-1, 1, n) - x
         p *= -np.sign(g @ p)
         p *= min(1.0, lesson["longest_step"](x, p, lower, upper))
-        found = lesson["wolfe_in_the_box"](fun, x, f, g, p, lower, upper)
+        found = lesson["line_search"](fun, x, f, g, p, lower, upper)
         assert found is not None
         alpha, x_new, f_new, g_new = found
         np.testing.assert_allclose(x_new, np.clip(x + alpha * p, -1, 1), atol=1e-14)
@@ -212,7 +214,7 @@ def test_a_line_search_that_finds_nothing_says_so(lesson):
     climbs = lambda z: (1.0 + np.abs(z).sum(), g)  # noqa: E731 - f and g contradict each other
     nan = lambda z: (np.nan, g)  # noqa: E731
     for fun in (climbs, nan):
-        assert lesson["wolfe_in_the_box"](fun, x, 1.0, g, -0.5 * g, -np.ones(2), np.ones(2)) is None
+        assert lesson["line_search"](fun, x, 1.0, g, -0.5 * g, -np.ones(2), np.ones(2)) is None
 
 
 OPTIONS = {"gtol": 1e-6, "ftol": 1e-14, "maxiter": 2000, "maxfun": 20_000}
@@ -225,7 +227,7 @@ def compare(lesson, fun, x0, lower, upper):
         assert np.all((lower <= x) & (x <= upper)), "called outside the box"
         return fun(x)
 
-    mine = lesson["lbfgsb"](inside, x0, lower, upper, gtol=1e-6, ftol=1e-14)
+    mine = lesson["lbfgsb_with_trace"](inside, x0, lower, upper, gtol=1e-6, ftol=1e-14)
     scipys = minimize(fun, x0, jac=True, method="L-BFGS-B", bounds=np.c_[lower, upper], options=OPTIONS)
     gap = (mine["f"] - scipys.fun) / max(1.0, abs(scipys.fun))
     assert mine["f"] == fun(mine["x"])[0] and mine["g_norm"] < 1e-4
@@ -285,9 +287,10 @@ def test_the_best_point_is_returned_when_the_run_ends_badly(lesson):
         values.append(np.abs(C @ x - b).sum())
         return values[-1], C.T @ np.sign(C @ x - b)
 
-    result = lesson["lbfgsb"](kinks, np.full(20, 0.5), np.zeros(20), np.ones(20), ftol=0.0)
+    result = lesson["lbfgsb_with_trace"](kinks, np.full(20, 0.5), np.zeros(20), np.ones(20), ftol=0.0)
     assert (
-        result["status"] == "line search" and sum(value > min(values[: k + 1]) for k, value in enumerate(values)) > 20
+        result["status"] in ("line search", "ftol")
+        and sum(value > min(values[: k + 1]) for k, value in enumerate(values)) > 20
     )
     assert result["f"] == min(values) == np.abs(C @ result["x"] - b).sum()
     assert result["evaluations"] == len(values)
@@ -297,7 +300,7 @@ def test_a_function_that_turns_nan_leaves_a_finite_answer(lesson):
     def fun(x):
         return (np.nan, x) if x[0] > 0.5 else ((x[0] - 1) ** 2, np.array([2 * (x[0] - 1)]))
 
-    result = lesson["lbfgsb"](fun, np.zeros(1), np.zeros(1), np.ones(1))
+    result = lesson["lbfgsb_with_trace"](fun, np.zeros(1), np.zeros(1), np.ones(1))
     assert 0.4 < result["x"][0] <= 0.5 and np.isfinite(result["f"])
 
 
@@ -314,7 +317,7 @@ def test_a_function_may_reuse_its_array_for_the_gradient(lesson):
         f, buffer[:] = rosenbrock(x)
         return f, buffer
 
-    once, again = (lesson["lbfgsb"](fun, x0, 2 * x0, -2 * x0) for fun in (rosenbrock, reusing))
+    once, again = (lesson["lbfgsb_with_trace"](fun, x0, 2 * x0, -2 * x0) for fun in (rosenbrock, reusing))
     assert again["evaluations"] == once["evaluations"] and np.array_equal(again["x"], once["x"])
     assert any(step.get("stored") for step in again["trace"])
 
@@ -330,14 +333,14 @@ def test_the_test_for_pairs_does_not_depend_on_units(lesson, f_unit, x_unit):
         return f_unit * (z @ A @ z) / 2, f_unit / x_unit * (A @ z)
 
     far = np.full(n, np.inf)
-    result = lesson["lbfgsb"](fun, np.zeros(n), -far, far, gtol=0.0, ftol=0.0, max_iterations=60)
+    result = lesson["lbfgsb_with_trace"](fun, np.zeros(n), -far, far, gtol=0.0, ftol=0.0, max_iterations=60)
     steps = [step for step in result["trace"] if step.get("alpha")]
     assert sum(step["stored"] for step in steps[:5]) == 5
 
 
 def test_corners_of_the_interface(lesson):
     bowl = lambda x: (float(x @ x), 2 * x)  # noqa: E731
-    solve = lesson["lbfgsb"]
+    solve = lesson["lbfgsb_with_trace"]
     outside = solve(bowl, np.full(3, 5.0), np.ones(3), np.full(3, 2.0))
     assert np.array_equal(outside["x"], np.ones(3)) and outside["status"] == "gtol"
     fixed = solve(bowl, np.ones(3), np.ones(3), np.ones(3))
@@ -350,11 +353,11 @@ def test_corners_of_the_interface(lesson):
 
 def test_the_trace_can_be_stepped_through(lesson):
     lower, upper = np.array([-1.5, -0.5]), np.array([0.6, 1.6])
-    result = lesson["lbfgsb"](rosenbrock, np.array([-1.2, 1.2]), lower, upper, gtol=1e-8, ftol=0.0)
+    result = lesson["lbfgsb_with_trace"](rosenbrock, np.array([-1.2, 1.2]), lower, upper, gtol=1e-8, ftol=0.0)
     trace = result["trace"]
     assert len(trace) == result["iterations"] + 1 and trace[-1]["evaluations"] == result["evaluations"]
     assert set(trace[-1]) == {"x", "f", "g", "g_norm", "theta", "W", "M", "evaluations"}
-    described = set(re.findall(r"`([a-zA-Z_]+)`", next_markdown("The **trace**")))
+    described = set(re.findall(r"`([a-zA-Z_]+)`", next_markdown("### What the trace holds")))
     assert set(trace[0]) <= described
     for step, following in pairwise(trace):
         assert set(step) == set(trace[0])
@@ -381,18 +384,92 @@ def test_clipping_fails_and_l_bfgs_b_does_not(lesson):
     for direction in ("clip_only", "zero_blocked"):
         ends = [lesson["clipped_descent"](*problem, lesson[direction])[-1]["g_norm"] for problem in problems]
         assert sum(end > 1e-4 for end in ends) > 30
-    assert all(lesson["lbfgsb"](*problem, gtol=1e-6, ftol=0.0)["g_norm"] < 1e-4 for problem in problems)
+    assert all(lesson["lbfgsb_with_trace"](*problem, gtol=1e-6, ftol=0.0)["g_norm"] < 1e-4 for problem in problems)
 
 
-def test_it_is_about_130_lines():
+def test_it_is_about_150_lines():
     source = "\n".join(cell.source for cell in cells(PATH) if "exercise" not in cell.metadata.get("tags", []))
     parts = (
         "projected_gradient breakpoints compact cauchy_point subspace_step longest_step into_the_box between "
-        "wolfe_in_the_box Best lbfgsb"
+        "first_trial line_search Best lbfgsb_with_trace"
     )
     lines = 0
     for part in parts.split():
-        block = re.search(rf"^(?:def|class) {part}\b.*?(?=^\S|\Z)", source, flags=re.DOTALL | re.MULTILINE).group()
+        block = re.search(rf"^(?:def|class) {part}\b.*?(?=^[^\s)]|\Z)", source, flags=re.DOTALL | re.MULTILINE).group()
         body = re.sub(r'""".*?"""', "", block, flags=re.DOTALL)
         lines += sum(bool(line.strip()) and not line.strip().startswith("#") for line in body.splitlines())
-    assert 120 <= lines <= 140, lines
+    assert 140 <= lines <= 160, lines
+
+
+FAR = np.full(5, np.inf)
+STEEP = {
+    "x^4": (lambda x: ((x**4).sum(), 4 * x**3), 1e6),
+    "cosh": (lambda x: (np.cosh(x).sum(), np.sinh(x)), 30.0),
+    "exp x^2": (lambda x: (np.exp(x**2).sum(), 2 * x * np.exp(x**2)), 5.0),
+}
+
+
+@pytest.mark.parametrize("name", STEEP)
+@pytest.mark.parametrize("lower", [-FAR, np.full(5, -1.0), np.full(5, 0.5)], ids=["free", "minimum inside", "at bound"])
+def test_steep_functions_as_scipy_solves_them(lesson, name, lower):
+    fun, size = STEEP[name]
+    for x0 in (np.full(5, size), np.linspace(0.7, 1, 5) * size):
+        mine = lesson["lbfgsb_with_trace"](fun, x0, lower, FAR)
+        scipys = minimize(fun, x0, jac=True, method="L-BFGS-B", bounds=np.c_[lower, FAR])
+        assert mine["g_norm"] <= 1e-5 and mine["evaluations"] <= 2 * scipys.nfev
+
+
+@pytest.mark.parametrize("lift", [1.0, 1e8])
+def test_a_large_constant_costs_nothing(lesson, lift):
+    rng = np.random.default_rng(13)
+    counts, worst = np.zeros(2), 0.0
+    for fun, x0, lower, upper in (lesson["quadratic"](rng) for _ in range(60)):
+        lifted = lambda x, fun=fun: (fun(x)[0] + lift, fun(x)[1])  # noqa: E731
+        mine = lesson["lbfgsb_with_trace"](lifted, x0, lower, upper, ftol=0.0)
+        scipys = minimize(lifted, x0, jac=True, method="L-BFGS-B", bounds=np.c_[lower, upper], options={"ftol": 0.0})
+        counts += mine["evaluations"], scipys.nfev
+        left = np.abs(np.clip(scipys.x - fun(scipys.x)[1], lower, upper) - scipys.x).max()
+        worst = max(worst, mine["g_norm"] / max(left, 1e-5))
+    assert counts[0] <= 1.25 * counts[1] and worst < 5
+
+
+def test_badly_scaled_quartics_do_not_stick(lesson):
+    rng = np.random.default_rng(14)
+    stuck, counts = np.zeros(2, int), np.zeros(2)
+    for _ in range(60):
+        n = int(rng.integers(1, 10))
+        Q, weight, centre = np.linalg.qr(rng.normal(size=(n, n)))[0], 10 ** rng.uniform(-2, 6, n), rng.normal(size=n)
+        G = Q * 10 ** rng.uniform(-3, 3, n) @ Q.T
+
+        def fun(x, G=G, weight=weight, centre=centre):
+            z = x - centre
+            return z @ G @ z / 2 + (weight * z**4).sum(), G @ z + 4 * weight * z**3
+
+        lower, upper = centre - np.where(rng.random(n) < 0.3, 0.5, np.inf), np.full(n, np.inf)
+        x0 = np.clip(centre + 10 ** rng.uniform(0, 5) * rng.normal(size=n), lower, upper)
+        mine = lesson["lbfgsb_with_trace"](fun, x0, lower, upper)
+        always_1 = lesson["lbfgsb_with_trace"](fun, x0, lower, upper, trial=lambda *_: 1.0)
+        scipys = minimize(fun, x0, jac=True, method="L-BFGS-B", bounds=np.c_[lower, upper])
+        stuck += mine["f"] > 1e-2, always_1["f"] > 1e-2
+        counts += mine["evaluations"], scipys.nfev
+    assert stuck[0] == 0 and stuck[1] > 10  # the second: what a first trial of 1 would do
+    assert counts[0] <= 1.25 * counts[1]
+
+
+def test_a_nan_gradient_is_not_accepted(lesson):
+    def fun(x):
+        z = x - 2.0
+        return z @ z, np.full(2, np.nan) if x[0] > 1.2 else 2 * z
+
+    for upper in (np.full(2, 3.0), np.full(2, np.inf)):
+        result = lesson["lbfgsb_with_trace"](fun, np.zeros(2), np.full(2, -3.0), upper)
+        assert 0.5 < result["x"][0] <= 1.2 and np.isfinite(result["g_norm"])
+
+
+def test_a_flat_direction_does_not_send_the_walk_backwards(lesson):
+    rng = np.random.default_rng(15)
+    for _ in range(200):
+        flat, steep = np.linalg.qr(rng.normal(size=(6, 2)))[0].T
+        theta, W, M = lesson["compact"]([(flat, 1e-20 * flat), (steep, steep)], 6)
+        x_c, _, t = lesson["cauchy_point"](np.zeros(6), -flat, -np.ones(6), np.ones(6), theta, W, M)
+        assert t > 0 and flat @ x_c > 0
