@@ -33,7 +33,7 @@ def sgd_noise(network, images, targets, *, learning_rate=0.008, steps=1000, pena
     settings are those of akshaychawla/Adversarial-Examples-in-PyTorch, to which readers of the paper are sent. It
     attacks one image at a time; here each image has its own r and stops by itself, so the answers are the same.
 
-    A pixel that stands exactly on its bound takes no gradient, as with the clamp of today's torch. (In the torch of that
+    A pixel that stands exactly on its bound takes no gradient, as with clamp in today's torch. (In the torch of that
     code's time it did; with 2.4 the digits of the tests need 17 evaluations instead of 41.)
 
     learning_rate: > 0, pixels per unit of the gradient. steps: > 0, the most that are made. Evaluations: the steps

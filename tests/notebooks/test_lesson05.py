@@ -9,7 +9,7 @@ from notebook_tools import NOTEBOOKS, cells, namespace
 from scipy.optimize import minimize
 
 from helpers.checks import _verdict
-from helpers.mnist import read_idx
+from helpers.digits.mnist import read_idx
 
 PATH = NOTEBOOKS / "05_the_box.ipynb"
 
