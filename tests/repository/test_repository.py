@@ -1,5 +1,6 @@
 """The repository itself: its commands, its style, its links, and nothing in it that ties it to one machine."""
 
+import ast
 import os
 import re
 import subprocess
@@ -107,18 +108,52 @@ def test_the_commands_of_the_readme_name_what_exists(name):
     assert {"open": ["lab", "notebooks/00_start_here.ipynb"], "tests": []}[name] == arguments
 
 
-def test_the_oldest_versions_tested_are_those_that_the_requirements_allow():
-    def requirements(path):
-        lines = [line.partition("#")[0].strip() for line in (ROOT / path).read_text().splitlines()]
-        return {r.name: r for r in map(Requirement, filter(lambda line: line and not line.startswith("-"), lines))}
+def requirements(lines):
+    """From a package's name to its Requirement."""
+    lines = (line.partition("#")[0].strip() for line in lines)
+    return {r.name: r for r in map(Requirement, (line for line in lines if line and not line.startswith("-")))}
 
+
+def required_by(path):
+    return requirements((ROOT / path).read_text(encoding="utf-8").splitlines())
+
+
+def test_the_oldest_versions_tested_are_those_that_the_requirements_allow():
     allowed = {
         name: next(s.version for s in r.specifier if s.operator == ">=")
-        for name, r in requirements("requirements.txt").items()
+        for name, r in required_by("requirements.txt").items()
     }
-    tested = {name: next(iter(r.specifier)) for name, r in requirements("tests/oldest.txt").items()}
+    tested = {name: next(iter(r.specifier)) for name, r in required_by("tests/oldest.txt").items()}
     assert {name: s.operator for name, s in tested.items()} == dict.fromkeys(allowed, "==")
     assert {name: Version(s.version) for name, s in tested.items()} == {n: Version(v) for n, v in allowed.items()}
+
+
+def pyproject(key):
+    """The list of strings ``key = [...]`` in pyproject.toml. (Python 3.10 has no tomllib.)"""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return ast.literal_eval(re.search(rf"^{key} = (\[.*?\])", text, re.MULTILINE | re.DOTALL)[1])
+
+
+def test_the_package_requires_what_the_requirement_files_say():
+    stated = requirements(pyproject("dependencies"))
+    along = {"packaging", "contourpy", "pillow"}  # come with the others, in whatever version those ask for
+    assert {name: r for name, r in stated.items() if name not in along} == required_by("requirements.txt")
+    assert along <= set(stated)
+    assert requirements(pyproject("tests")) == required_by("tests/requirements.txt")
+
+
+def test_every_import_of_the_package_is_required_by_it():
+    imported = set()
+    for path in (ROOT / "helpers").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(node.module.partition(".")[0])
+    optional = {"botorch", "adv_lib", "visdom"}  # other people's attacks, where they are installed
+    named = {"PIL": "pillow"}
+    foreign = imported - set(sys.stdlib_module_names) - {"helpers"} - optional
+    assert {named.get(name, name) for name in foreign} <= set(requirements(pyproject("dependencies")))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="CI's script is bash")
