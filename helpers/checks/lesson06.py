@@ -31,45 +31,73 @@ def attackable(candidate):
 def _one_network(candidate, model, mean, std, kind):
     import torch
 
-    reference = copy.deepcopy(model).eval()
+    reference = copy.deepcopy(model).eval().requires_grad_(False)
     network = candidate(model, mean, std)
     expect(callable(network), f"it must return a function from pixels to logits, it returned {network!r:.40}")
     pixels = torch.rand(5, 6, dtype=torch.float64)
     before = pixels.clone()
     logits = _tensor(network(pixels), (5, 4), "the answer to 5 images")
     expect(torch.equal(pixels, before), f"a network {kind}: it changes the caller's pixels in place; make new ones")
+    each = pixels.mean(1, keepdim=True), pixels.std(1, keepdim=True)
+    normal = (pixels - mean) / std
+    mistakes = {
+        "the pixels reach it as they are, not normalised: it was trained on (x − mean)/std, and a box around "
+        "numbers of that kind is not the box of pixels": reference(pixels),
+        "x·std + mean takes a normalisation back; into the network it is (x − mean)/std": reference(
+            pixels * std + mean
+        ),
+        "it multiplies by std; the normalisation is (x − mean)/std": reference((pixels - mean) * std),
+        "it is x/std − mean; the mean is subtracted first": reference(pixels / std - mean),
+        "mean and std have changed places: the normalisation is (x − mean)/std": reference((pixels - std) / mean),
+        "it normalises by the mean and deviation of the images that it is handed, so that an image's logits depend on "
+        "its company; take the mean and std of the arguments": reference((pixels - pixels.mean()) / pixels.std()),
+        "it normalises each image by its own mean and deviation; take the mean and std of the arguments": reference(
+            (pixels - each[0]) / each[1]
+        ),
+        "it clips the normalised numbers to [0, 1]; the box is that of the pixels": reference(normal.clamp(0, 1)),
+        "it returns probabilities; an attack needs the logits": reference(normal).softmax(1),
+        "it returns logarithms of probabilities; an attack needs the logits": reference(normal).log_softmax(1),
+    }
+    for words, wrong in mistakes.items():
+        expect(not torch.allclose(logits, wrong), f"a network {kind}: {words}")
     again, company = network(pixels).detach(), network(pixels[:2]).detach()
-    expect(
-        torch.allclose(again, logits) and torch.allclose(company, logits[:2]),
-        f"a network {kind}: asked again, or in another batch, its logits change by up to "
-        f"{max((again - logits).abs().max(), (company - logits[:2]).abs().max()):.2f}: it was left in training mode",
-    )
-    with torch.no_grad():
-        wanted = reference((pixels - mean) / std)
-        mistakes = {
-            "the pixels reach it as they are, not normalised: it was trained on (x − mean)/std, and a box around "
-            "numbers of that kind is not the box of pixels": pixels,
-            "x·std + mean takes a normalisation back; into the network it is (x − mean)/std": pixels * std + mean,
-            "it multiplies by std; the normalisation is (x − mean)/std": (pixels - mean) * std,
-            "it is x/std − mean; the mean is subtracted first": pixels / std - mean,
-        }
-        for words, x in mistakes.items():
-            expect(not torch.allclose(logits, reference(x)), f"a network {kind}: {words}")
+    change = max((again - logits).abs().max(), (company - logits[:2]).abs().max())
+    if not (torch.allclose(again, logits) and torch.allclose(company, logits[:2])):
+        why = "the logits of an image depend on the images beside it"
+        if any(part.training for part in model.modules()) or not torch.allclose(again, logits):
+            why = "it was left in training mode"
+        raise Wrong(
+            f"a network {kind}: asked again, or in another batch, its logits change by up to {change:.2f}: {why}"
+        )
+    wanted = reference(normal)
     error = (logits - wanted).abs().max()
     expect(error < 1e-9, f"a network {kind}: its logits are not those of (x − mean)/std, off by {error:.1e}")
     pixels.requires_grad_()
     answer = network(pixels)
     expect(answer.requires_grad, f"a network {kind}: no gradient reaches the pixels; no_grad and detach cut it off")
-    answer.square().sum().backward()
-    gradient = pixels.grad
-    pixels.grad = None
-    reference((pixels - mean) / std).square().sum().backward()
-    expect(torch.allclose(gradient, pixels.grad), f"a network {kind}: the gradient by the pixels is wrong")
-    waste = sum(p.numel() for p in model.parameters() if p.grad is not None)
+    waste = sum(leaf.numel() for leaf in _leaves(answer) if leaf is not pixels)
     expect(
         not waste,
         f"a network {kind}: each pass also computes the gradient of {waste} weights, for nothing: freeze them",
     )
+    (gradient,) = torch.autograd.grad(answer.square().sum(), pixels, allow_unused=True)
+    expect(gradient is not None, f"a network {kind}: no gradient reaches the pixels; no_grad and detach cut it off")
+    (right,) = torch.autograd.grad(reference((pixels - mean) / std).square().sum(), pixels)
+    expect(torch.allclose(gradient, right), f"a network {kind}: the gradient by the pixels is wrong")
+
+
+def _leaves(answer):
+    """The tensors whose gradients a backward pass from ``answer`` would compute."""
+    leaves, seen, waiting = [], set(), [answer.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            leaves.append(node.variable)
+        waiting += [parent for parent, _ in node.next_functions]
+    return leaves
 
 
 @check
@@ -92,11 +120,14 @@ def solve(candidate):
     targets[0] = logits[0].argmax()  # but here, so that this row is done long before the others
     c = torch.tensor([30.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0], dtype=torch.float64)
 
-    def wrongly(penalty, price=c, lower=0.0, upper=1.0):
-        from helpers.solver.lbfgsb import minimize
+    def loss(logits, target):
+        return cross_entropy(logits, target, reduction="none")
+
+    def wrongly(size, price=c, lower=0.0, upper=1.0, loss=loss):
+        from helpers import minimize
 
         def objective(x, image, target, price):
-            return price * penalty(x, image) + cross_entropy(network(x), target, reduction="none")
+            return price * size(x, image) + loss(network(x), target)
 
         return minimize(objective, images, lower, upper, (images, targets, price)).x.clamp(0, 1)
 
@@ -113,7 +144,15 @@ def solve(candidate):
     sizes = list(asked)
     expect(sizes, "it never asked the network")
     out = max(-x.min().item(), x.max().item() - 1)
-    expect(out <= 0, f"a pixel lies {out:.3f} outside [0, 1]: hand minimize the box, lower = 0 and upper = 1")
+    moved = images + x
+    if (
+        out > 0
+        and -1e-9 <= moved.min()
+        and moved.max() <= 1 + 1e-9
+        and _gap(network, moved, images, targets, c).max() < 3e-3
+    ):
+        raise Wrong("it returns r; the attacked images are image + r")
+    expect(out < 1e-9, f"a pixel lies {out:.3f} outside [0, 1]: hand minimize the box, lower = 0 and upper = 1")
 
     gap = _gap(network, x, images, targets, c)
     if gap.max() > 3e-3:
@@ -121,16 +160,34 @@ def solve(candidate):
         def squared(x, image):
             return (x - image).square().sum(1)
 
+        ones, inf = torch.ones_like(c), torch.inf
         mistakes = {
             "c multiplies the loss; it is the price of the norm": (squared, 1 / c),
-            "the norm is not squared: this is the minimiser for c‖r‖": (lambda x, y: (x - y).norm(dim=1), c),
-            "it penalises ‖x + r‖², not ‖r‖²: r is what was added, x − image": (lambda x, y: x.square().sum(1), c),
-            "clipped after solving: this is the minimiser without a box, cut off at 0 and 1": (
+            "the norm is not squared: this is the minimiser for c‖r‖": (lambda x, y: (x - y).norm(dim=1),),
+            "the price is on ‖x + r‖²; it belongs on ‖r‖², and r is what was added, x − image": (
+                lambda x, y: x.square().sum(1),
+            ),
+            "clipped after solving: this is the minimiser without a box, cut off at 0 and 1": (squared, c, -inf, inf),
+            "the box is around r, kept in [0, 1], so that ink is only ever added; x + r is what lies in [0, 1]": (
                 squared,
                 c,
-                -torch.inf,
-                torch.inf,
+                images,
+                images + 1,
             ),
+            f"it takes the mean of r² over the {images.shape[1]} pixels; ‖r‖² is the sum, so its price is "
+            f"{images.shape[1]} times too low": (lambda x, y: (x - y).square().mean(1),),
+            "it minimises ½c‖r‖²; here ‖r‖² has no ½": (squared, c / 2),
+            "the norm has no price at all": (squared, 0 * c),
+            "c is not used: this is the minimiser at c = 1": (squared, ones),
+            "every row has the same price, the mean of all; each row has its own": (squared, c.mean() * ones),
+            "cross_entropy takes logits, and got probabilities: it applies the softmax itself": (
+                squared,
+                c,
+                0.0,
+                1.0,
+                lambda z, t: loss(z.softmax(1), t),
+            ),
+            "it drives the label away: the loss has the wrong sign": (squared, c, 0.0, 1.0, lambda z, t: -loss(z, t)),
         }
         for words, task in mistakes.items():
             expect((x - wrongly(*task)).abs().max() > 1e-2, words)
@@ -147,9 +204,14 @@ def solve(candidate):
         expect(
             _gap(network, x, images[alone], targets[alone], c[alone]) > 3e-3,
             f"alone row {row} is solved, among seven it is not (max |P(x − g) − x| is {gap[row]:.1e}): its value has "
-            "its neighbours in it. A mean or a sum over the batch does that; use reduction='none'",
+            "its neighbours in it, or another row's price, image or label. A mean or a sum over the batch does that; "
+            "use reduction='none'",
         )
-    expect(gap[row] < 3e-3, f"row {row} is no minimiser: max |P(x − g) − x| is {gap[row]:.1e} there, c = {c[row]:g}")
+    expect(
+        gap[row] < 3e-3,
+        f"row {row} is no minimiser of c‖r‖² + CE in the box: max |P(x − g) − x| is {gap[row]:.1e} there, c = "
+        f"{c[row]:g}. Is the objective another one, or did the solver stop early?",
+    )
     return "seven minimisers, each of its own problem, in the box"
 
 
@@ -169,42 +231,54 @@ def largest_c(candidate):
     import torch
 
     generator = torch.Generator().manual_seed(63)
-    images, direction = torch.rand(2, 9, 5, generator=generator, dtype=torch.float64)
-    direction /= direction.norm(dim=1, keepdim=True)
+    images, *directions = torch.rand(3, 9, 5, generator=generator, dtype=torch.float64)
+    directions[1] = torch.eye(5, dtype=torch.float64)[torch.arange(9) % 5]  # another ratio of the 2-norm to the others
+    directions = [direction / direction.norm(dim=1, keepdim=True) for direction in directions]
     threshold = 10 ** torch.linspace(-2.4, 2.6, 9, dtype=torch.float64)
     threshold[4] = 0.0  # no c succeeds here
-    low, high, rounds = torch.full_like(threshold, 1e-3), torch.full_like(threshold, 1e3), 12
+    low = 1e-3 * 10 ** torch.linspace(-0.4, 0.3, 9, dtype=torch.float64)
+    high, rounds = 2e6 * low, 12
     for kind, noise in (("", 0.0), ("where the solver finds local minimisers: ", 0.9)):
-        prices, lengths, successes = [], [], []
+        prices, found, successes = [], [], []
 
-        def solver(c, noise=noise, prices=prices, lengths=lengths, successes=successes):
+        def solver(c, noise=noise, prices=prices, found=found, successes=successes):
             c = _tensor(c, (9,), "the c that solve_at is asked for")
             length = (1 + noise * torch.rand(9, generator=generator, dtype=c.dtype)) / (1 + c)
-            for record, entry in ((prices, c), (lengths, length), (successes, c < threshold)):
+            x = images + length[:, None] * directions[len(prices) % 2 if noise else 0]
+            for record, entry in ((prices, c), (found, x), (successes, c < threshold)):
                 record.append(entry.clone())
-            return images + length[:, None] * direction, c < threshold
+            return x, c < threshold
 
         best = candidate(solver, images, low, high, rounds)
         expect(prices, f"{kind}it never called solve_at")
-        _one_search(best, images, direction, *map(torch.stack, (prices, lengths, successes)), threshold, rounds, kind)
+        _one_search(best, images, *map(torch.stack, (prices, found, successes)), threshold, (low, high), rounds, kind)
     return "nine brackets at once, each halved on its own side, and the closest success of each row kept"
 
 
-def _one_search(best, images, direction, prices, lengths, successes, threshold, rounds, kind):
+def _one_search(best, images, prices, solves, successes, threshold, bracket, rounds, kind):
     import torch
 
     expect(
         torch.is_tensor(best) and best.shape == images.shape,
         f"{kind}it must return one tensor of the shape of images: of each row, the closest x that succeeded",
     )
+    first, (low, high) = prices[0], bracket
+    words = f"{kind}its first c for row 0 is {first[0]:.3g}, in the bracket from {low[0]:.3g} to {high[0]:.3g}:"
+    for end in bracket:
+        expect(not torch.allclose(first, end), f"{words} it is an end; solve in the middles only")
     expect(
         len(prices) <= rounds + 1,
         f"{kind}it called solve_at {len(prices)} times in {rounds} rounds: once a round, for all rows",
     )
-    middle = prices[0].mean().item()
-    expect(not 400 < middle < 600, f"{kind}its first c is {middle:g}: c spans six decades, so halve log c: √(low·high)")
-    shared = len(prices) > 1 and bool((prices[1:] == prices[1:, :1]).all())
-    expect(not shared, f"{kind}every row is asked for the same c in every round: each row has a bracket of its own")
+    middle = (low * high).sqrt()
+    expect(
+        torch.allclose(first, middle, rtol=0.05),
+        f"{words} c spans six decades, so halve log c: the middle is √(low·high) = {middle[0]:.3g}, of each row's "
+        "own ends",
+    )
+    moves = prices[1:] / prices[0]
+    shared = len(prices) > 1 and any(torch.allclose(rows, rows[:, :1].expand_as(rows)) for rows in (prices[1:], moves))
+    expect(not shared, f"{kind}every row's c moves alike in every round: each row has a bracket of its own")
     if len(prices) > 1:
         back = successes[0] & (prices[1] < prices[0])
         expect(
@@ -212,26 +286,44 @@ def _one_search(best, images, direction, prices, lengths, successes, threshold, 
             f"{kind}after a success it tries a smaller c, in {int(back.sum())} rows: a larger c buys a smaller ‖r‖, so "
             "a success raises the lower end of the bracket",
         )
+        stuck = (prices[1] == prices[0]).nonzero().flatten().tolist()
+        expect(
+            not stuck,
+            f"{kind}row {(stuck or [0])[0]} is asked for the same c twice: a success moves low to c, a failure high",
+        )
     never = ~successes.any(0)
-    found = ((best - images) * direction).sum(1)
-    failed = ((found - lengths[-1]).abs() < 1e-9) & ~successes[-1]
+    length = (solves - images).norm(dim=2)
+    same = (solves - best).abs().amax(2) < 1e-9  # (rounds, rows): which solve was returned
+    failed = (same & ~successes).any(0) & ~(same & successes).any(0) & ~never
     expect(
-        not (failed & ~never).any(),
-        f"{kind}{int(failed.sum())} rows get the last solve, which failed, not their best success: keep a success when "
-        "you see it",
+        not (same[-1] & failed).any(),
+        f"{kind}{int((same[-1] & failed).sum())} rows get the last solve, which failed, not their best success: keep a "
+        "success when you see it",
     )
     expect(
         torch.isnan(best[never]).all(),
         f"{kind}no c gave row {int(never.nonzero()[0])} its label, and yet an image is returned for it: put NaN there, "
         "so that nobody takes it for a success",
     )
-    closest = torch.where(successes, lengths, torch.inf).amin(0)
+    expect(not failed.any(), f"{kind}{int(failed.sum())} rows get a solve that failed: only a success is an answer")
+    closest = torch.where(successes, length, torch.inf).amin(0)
+    found = (best - images).norm(dim=1)
     wrong = (~never & ~((found - closest).abs() < 1e-9)).nonzero().flatten().tolist()
     if wrong:
         i = wrong[0]
+        expect(
+            found[i].isfinite(),
+            f"{kind}row {i} gets NaN, but a solve succeeded with ‖r‖ = {closest[i]:.4f}: failures do not count",
+        )
+        largest = torch.where(successes, solves.norm(dim=2), torch.inf).argmin(0)
+        which = same.double().argmax(0)
+        advice = "compare each success with the closest so far, for the last one need not be the closest"
+        if bool((which == largest)[~never].all()):
+            advice = "it compares ‖x‖, but the distance is ‖x − image‖"
+        elif not bool((which == torch.where(successes, torch.arange(len(solves))[:, None], -1).amax(0))[~never].all()):
+            advice += " (in the 2-norm, and failures do not count)"
         raise Wrong(
-            f"{kind}row {i} gets ‖r‖ = {found[i]:.4f}, but a solve that succeeded had {closest[i]:.4f}: compare each "
-            "success with the closest so far, for the last one need not be the closest"
+            f"{kind}row {i} gets ‖r‖ = {found[i]:.4f}, but a solve that succeeded had {closest[i]:.4f}: {advice}"
         )
     reached = torch.where(successes, prices, 0).amax(0)
     i = int((reached / threshold).nan_to_num(nan=torch.inf).argmin())

@@ -1,0 +1,40 @@
+"""Lesson 06: what its prose says of a stored run is what the run says."""
+
+import nbformat
+from notebook_tools import NOTEBOOKS
+
+from helpers import benchmark, benchmark_dangers
+
+PATH = NOTEBOOKS / "06_the_attack.ipynb"
+
+
+def section(heading):
+    """The Markdown of the lesson from ``heading`` to the next heading."""
+    cells = nbformat.read(PATH, as_version=4).cells
+    prose = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return prose.split(f"\n{heading}\n")[1].split("\n##")[0]
+
+
+def test_the_counts_of_the_dangers_are_those_of_the_stored_run():
+    prose = section("### How often the dangers happen")
+    square, norm, sharp_square, sharp_norm = benchmark_dangers.stored()["tasks"]
+    for counts in (
+        f"for {square['not_monotone']['zero']} digit of {square['scanned']:,} with the square",
+        f"for {sharp_square['not_monotone']['zero']} and {sharp_norm['not_monotone']['zero']} of 100",
+        f"for {square['up_succeeds_further']} digits with the square and for {norm['up_succeeds_further']} with",
+        f"for {square['attack_1_percent_longer']} digits, and shorter by more than 1% for "
+        f"{square['scan_1_percent_longer']}; with the norm for {norm['attack_1_percent_longer']} and "
+        f"{norm['scan_1_percent_longer']}",
+        f"agree on average to {abs(norm['to_plain']['mean'] - 1):.2%}",
+    ):
+        assert counts in prose
+    assert not any(task["not_monotone"]["down"] for task in (square, norm, sharp_square, sharp_norm))
+
+
+def test_the_factors_against_scipy_are_those_of_the_stored_run():
+    by = {entry["attack"]: entry for entry in benchmark.stored()["attacks"]}
+    loop, ours = by["SciPy L-BFGS-B, a loop over images"], by["this attack, β = 1"]
+    passes = loop["evaluations"] / ours["evaluations"]
+    prose = section("### Methods that are not L-BFGS")
+    assert f"`attack` is {loop['ms'] / ours['ms']:.0f} times as fast as SciPy's loop" in prose
+    assert 7 < passes < 9 and 7 < loop["ms"] / ours["ms"] / passes < 9 and prose.count("about eight times") == 1
