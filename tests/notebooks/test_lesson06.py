@@ -3,7 +3,8 @@
 import nbformat
 from notebook_tools import NOTEBOOKS
 
-from helpers import benchmark, benchmark_dangers
+from helpers import benchmark
+from helpers.benchmark import dangers
 
 PATH = NOTEBOOKS / "06_the_attack.ipynb"
 
@@ -17,7 +18,7 @@ def section(heading):
 
 def test_the_counts_of_the_dangers_are_those_of_the_stored_run():
     prose = section("### How often the dangers happen")
-    square, norm, sharp_square, sharp_norm = benchmark_dangers.stored()["tasks"]
+    square, norm, sharp_square, sharp_norm = dangers.stored()["tasks"]
     for counts in (
         f"for {square['not_monotone']['zero']} digit of {square['scanned']:,} with the square",
         f"for {sharp_square['not_monotone']['zero']} and {sharp_norm['not_monotone']['zero']} of 100",

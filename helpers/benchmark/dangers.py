@@ -1,4 +1,4 @@
-"""python -m helpers.benchmark_dangers: how often do the dangers of lesson 02 happen on a trained network?
+"""python -m helpers.benchmark.dangers: how often do the dangers of lesson 02 happen on a trained network?
 
 (P_c) is minimised for the first correctly classified MNIST test images, target (label + 1) mod 10, with ‖r‖² and with
 the paper's ‖r‖, plain (β = 1) and sharpened (β = 64). For each image ``attack`` answers first. Then come PRICES prices
@@ -14,7 +14,8 @@ import time
 from datetime import date
 from pathlib import Path
 
-from helpers import benchmark
+from helpers.benchmark.measure import Interrupt
+from helpers.benchmark.report import describe
 
 NETWORK = "FC100-100-10"
 PRICES = 17  # two decades, the c of the attack's answer in the middle
@@ -24,13 +25,13 @@ ROWS = 640  # solved at a time, which fits a processor's cache
 TASKS = tuple((norm, beta) for beta in (1.0, 64.0) for norm in ("squared", "l2"))
 SCANNED = {1.0: None, 64.0: 100}  # images whose prices are scanned; None: all
 SCHEDULE = {1.0: 1.0, 64.0: (1.0, 8.0, 64.0)}  # how the attack comes to β
-FILE = Path(__file__).parent / "data" / "dangers.json"
+FILE = Path(__file__).parents[1] / "data" / "dangers.json"
 
 
 def main(arguments=None):
     """The command line; ``--help`` lists it."""
     parser = argparse.ArgumentParser(
-        prog="python -m helpers.benchmark_dangers",
+        prog="python -m helpers.benchmark.dangers",
         description=__doc__.split("\n\n")[0],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -62,7 +63,7 @@ def run(count, path):
             state = saved
             print(f"Going on from {part.name}; delete it to start afresh.")
     jobs = [(norm, beta, first) for norm, beta in TASKS for first in range(0, len(images), CHUNK)]
-    with benchmark.Interrupt() as interrupt, tqdm(total=len(jobs), unit="chunk") as bar:
+    with Interrupt() as interrupt, tqdm(total=len(jobs), unit="chunk") as bar:
         for norm, beta, first in jobs:
             name = f"{norm} {beta:g} {first}"
             bar.set_postfix_str(name, refresh=False)
@@ -84,8 +85,8 @@ def run(count, path):
         for key, values in state["done"][f"{norm} {beta:g} {first}"].items():
             measured.setdefault((norm, beta), {}).setdefault(key, []).extend(values)
     report = {
-        "command": f"python -m helpers.benchmark_dangers --images {len(images)}",
-        "machine": benchmark.describe("cpu", torch.get_num_threads()),
+        "command": f"python -m helpers.benchmark.dangers --images {len(images)}",
+        "machine": describe("cpu", torch.get_num_threads()),
         "date": date.today().isoformat(),
         "seconds": round(state["seconds"]),
         "prices": PRICES,

@@ -6,8 +6,8 @@ import signal
 import pytest
 import torch
 
-from helpers import benchmark_dangers as dangers
 from helpers import load_mnist, load_network
+from helpers.benchmark import dangers
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_another_number_of_images_starts_afresh(small, monkeypatch, tmp_path):
 
 def test_the_stored_run_is_over_a_thousand_digits():
     report = dangers.stored()
-    assert report["command"] == "python -m helpers.benchmark_dangers --images 1000"
+    assert report["command"] == "python -m helpers.benchmark.dangers --images 1000"
     assert {"machine", "date", "seconds"} <= set(report)
     assert [(task["norm"], task["beta"]) for task in report["tasks"]] == list(dangers.TASKS)
     for task in report["tasks"]:
