@@ -17,7 +17,7 @@ NARROW = 2e-3  # a bracket of log c no wider than this is done: ‖r‖ changes 
 # Without a bracket, log c moves by this times β·margin. For a linear margin m₀ + aᵀr, (P_c) is solved where
 # c = σ(βm)‖a‖²/(2(m₀ − m)): at m = 0 the slope of log c is −(β/2 + 1/m₀); with β = 1 and digits' m₀ of about 4, 0.75.
 PER_MARGIN = 0.75
-STEP = (0.05, 1.0)  # the least and the most that log c moves then: a bracket must open; a loss far away is not linear
+STEP = (0.05, 1.0)  # the least that log c moves then, so that a bracket opens, and the most: far away nothing is linear
 
 
 class Bracket(NamedTuple):

@@ -7,7 +7,7 @@ import torch
 PROBES = 8  # images of which the logits alone are compared with those in a full batch
 TOLERANCE = 1e-3  # logits that differ by more (relative to 1 and to themselves) are another network's, not rounding ...
 TOLERANCE_ULPS = 8  # ... or by more than so many units of their last place, which for 16 bits is more
-ROUNDING = 2  # units of the largest logit's last place that are added to what the probes show: they are few
+ROUNDING = 1  # units of the largest logit's last place that are added to what the probes show: they are few
 # What the images in flight may take together. A CPU is fastest while they fit its cache; 8 GB keep any GPU busy.
 BYTES = {"cpu": 64e6}
 BYTES_ELSEWHERE = 8e9

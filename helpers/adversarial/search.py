@@ -20,7 +20,7 @@ FTOL, FTOL_SHARP = 1e-3, 1e-4
 ITERATIONS, EVALUATIONS, TRIALS = 60, 15000, 20  # of one solve; the first ends what does not converge
 GAP = 5e-4  # an image is done when its ‖r‖ is within this of ‖r‖ at a c that fails: the lemma's bound for any smaller c
 SOLVES = 30  # of one image at one sharpness
-CROWDED = 0.85  # ended rows are dropped when fewer than this part is open: dropping copies the memory of all others
+CROWDED = 0.93  # ended rows are dropped when fewer than this part is open: dropping copies the memory of all others
 
 
 class Search:
@@ -49,6 +49,7 @@ class Search:
             image = self._move_in(place, task)
             options = PAIRS, FTOL, 0.0, ITERATIONS, EVALUATIONS, TRIALS
             solver = Solver(self.problem, image.clone(), 0.0, 1.0, self._arguments(place, image), *options)
+            solver.eps = max(solver.eps, torch.finfo(self.classifier.dtype).eps)
             while len(solver.x):
                 solver.step()
                 ended = ((solver.code != RUNNING) & self.open[solver.args[-1]]).nonzero().squeeze(1)
