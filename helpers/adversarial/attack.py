@@ -2,16 +2,12 @@
 
 import warnings
 
-import torch
 from tqdm.auto import tqdm
 
+from helpers.adversarial.answers import Answers
 from helpers.adversarial.inputs import check_inputs, check_norm, check_schedule
-from helpers.adversarial.result import ALREADY, assemble, predictions
 from helpers.adversarial.search import Search
-
-_NEAREST = 9  # wrong labels that an untargeted attack tries: all of them for ten classes
-_BYTES = {"cpu": 64e6, "cuda": 8e9}  # what the rows in flight may take: a CPU is fastest while they fit its cache
-_VECTORS = 32  # the memory that one row in flight takes, in vectors of its length
+from helpers.adversarial.tasks import RIVALS
 
 
 def attack(network, images, targets=None, *, norm="squared", sharpness=1.0, max_batch=None, progress=True):
@@ -22,100 +18,56 @@ def attack(network, images, targets=None, *, norm="squared", sharpness=1.0, max_
 
     Args:
         network: from (batch, ...) images to (batch, classes) logits, in eval mode; normalisation belongs inside it.
-        images: (batch, ...) floats in [0, 1]. Their device and dtype are those of the whole call.
+        images: (batch, ...) floats in [0, 1]. Their device and dtype are those of the whole call; with 16 bits the
+            network computes in 16 and the solver in 32, and the answers have 16 again.
         targets: (batch,) the label that each image is to be given. None: the nearest wrong label. The up to nine wrong
             labels of smallest linearised distance, margin / ‖∇margin‖ (for ten classes: all of them), are each attacked
             in full, and the smallest perturbation is kept.
         norm: "squared" penalises c‖r‖², "l2" the paper's c‖r‖.
         sharpness: β > 0. The loss is CE(β·logits, target)/β; 1.0 is the paper's. An increasing schedule such as
             (1, 8, 64) starts each stage from the last one's answer, and comes closer to the smallest perturbation.
-        max_batch: at most so many images in flight at a time, which bounds the memory; None: what suits the device.
+        max_batch: at most so many images in flight at a time, and in any pass of the network; None: what suits the
+            device, by the memory that one image is seen to need. Where memory runs out it is halved, with a warning.
         progress: show a progress bar on anything over two seconds.
 
     Returns:
-        AttackResult, in the order of the images. Ctrl-C returns what was found until then.
+        AttackResult, in the order of the images. Ctrl-C returns what was found until then. Each image seen in a forward
+        pass counts once, in ``evaluations`` where a gradient follows and in ``forwards`` where none does (looks at the
+        door, minimisers looked at, answers judged). Images that wait in a batch for others to end are seen, and count.
 
     Raises:
         TypeError, ValueError: one sentence that says what was wrong and what to pass instead.
+        torch.OutOfMemoryError: one image at a time is too much, too.
+
+    Memory, beside the network and the images: the answers (twice the images: x + r and r) and, for each image in
+    flight, some 36 vectors of its length and what autograd keeps of the network. For 2,000 images of 3×224×224 in
+    float32, 0.6 MB each, with max_batch=4: 1.2 GB of images, 2.4 GB of answers, 4 · 36 · 0.6 = 87 MB in flight.
+
+    The logits of one image differ a little with the batch that it is in; on a GPU with TF32, by 1e-4 and more. By how
+    much is measured before the search (``Classifier.slack``), and the target leads by more than that in every answer.
+    Differences above 1e-3 are refused: switch TF32 off, torch.backends.cudnn.allow_tf32 = False, or use float64.
     """
-    classes = check_inputs(network, images, targets)
-    check_norm(norm)
-    schedule = images.new_tensor(check_schedule(sharpness))
     if max_batch is not None and max_batch < 1:
         raise ValueError(f"max_batch must be at least 1, got {max_batch}.")
-    shape = images.shape[1:]
-    flat = images.detach().flatten(1)
-    slots = max_batch or max(
-        1, int(_BYTES.get(images.device.type, 8e9) / (_VECTORS * flat.shape[1] * flat.element_size()))
-    )
+    classifier = check_inputs(network, images, targets, max_batch)
+    check_norm(norm)
+    schedule = check_schedule(sharpness)
+    answers = Answers(classifier, images.detach(), targets)
+    total = len(images) * (min(RIVALS, classifier.classes - 1) if answers.free else 1)
+    with tqdm(total=total, desc="attack", unit="image", delay=2, disable=not progress, leave=False) as bar:
+        _search(answers, norm, schedule, bar)
+    return answers.result()
 
-    said = predictions(network, images, slots)
-    if targets is None:
-        rivals = _nearest_labels(network, flat, shape, said.clamp(min=0), min(_NEAREST, classes - 1), slots)
-        owner = torch.arange(len(images), device=images.device).repeat_interleave(rivals.shape[1])
-        wanted = rivals.flatten()
-    else:
-        owner = (said != targets).nonzero().squeeze(1)
-        wanted = targets[owner]
 
-    search = Search(network, flat[owner], wanted, shape, norm, schedule, slots)
-    with tqdm(total=len(owner), desc="attack", unit="image", delay=2, disable=not progress, leave=False) as bar:
+def _search(answers, norm, schedule, bar):
+    """Search until every image is answered, or Ctrl-C; where memory runs out, again for the rest with half as many."""
+    while True:
+        search = Search(answers, norm, schedule)
         try:
-            search.run(bar.update)
+            return search.run(bar.update)
         except KeyboardInterrupt:
-            warnings.warn("interrupted: the images that were not finished keep their best so far", stacklevel=2)
-
-    adversarial, c = flat.clone(), flat.new_full((len(flat),), torch.nan)
-    evaluations = torch.zeros(len(flat), dtype=torch.long, device=flat.device)
-    evaluations.index_add_(0, owner, search.evaluations)
-    if targets is None:
-        targets = said.clone()
-        if len(images):
-            size = search.best_size.view(len(flat), -1)
-            nearest = size.argmin(1) + size.shape[1] * torch.arange(len(flat), device=flat.device)
-            adversarial, c, targets = search.best[nearest], search.best_c[nearest], wanted[nearest]
-        complete = search.closed.view(len(flat), -1).all(1) if len(images) else said.bool()
-    else:
-        adversarial[owner], c[owner] = search.best, search.best_c
-        complete = torch.ones_like(said, dtype=torch.bool)
-        complete[owner] = search.closed
-    result = assemble(network, flat.view(images.shape), adversarial.view(images.shape), targets, c, evaluations)
-    there = said == targets
-    return result.with_status(_words(result.success, complete, there))
-
-
-def _words(success, complete, there):
-    words = []
-    for ok, done, already in zip(success.tolist(), complete.tolist(), there.tolist(), strict=True):
-        if already:
-            words.append(ALREADY)
-        elif not done:
-            words.append("interrupted: the best so far" if ok else "interrupted: nothing found yet")
-        else:
-            words.append("found" if ok else "not found: no c gave the target label")
-    return tuple(words)
-
-
-def _nearest_labels(network, flat, shape, said, count, slots):
-    """The ``count`` wrong labels of smallest linearised distance for each image: (batch, count).
-
-    The distance is that of DeepFool (Moosavi-Dezfooli, Fawzi & Frossard 2016).
-    """
-    distances = []
-    for x, label in zip(flat.split(slots), said.split(slots), strict=True):
-        x = x.requires_grad_(True)
-        with torch.enable_grad():
-            logits = network(x.view(-1, *shape))
-            margins = logits.gather(1, label.unsqueeze(1)) - logits
-            if margins.shape[1] - 1 > count:  # too many classes to differentiate: those with the smallest margins
-                keep = margins.detach().topk(min(4 * count + 1, margins.shape[1]), largest=False)[1]
-            else:
-                keep = torch.arange(margins.shape[1], device=x.device).expand(len(x), -1)
-            norms = [
-                torch.autograd.grad(margins.gather(1, k.unsqueeze(1)).sum(), x, retain_graph=True)[0].norm(dim=1)
-                for k in keep.unbind(1)
-            ]
-        distance = margins.detach().gather(1, keep) / torch.stack(norms, 1)
-        distance = torch.where(keep == label.unsqueeze(1), torch.inf, distance)
-        distances.append(keep.gather(1, distance.topk(count, largest=False)[1]))
-    return torch.cat(distances) if distances else said.new_zeros(0, count)
+            search.salvage()
+            warnings.warn("interrupted: the images that were not finished keep their best so far", stacklevel=3)
+            return None
+        except (RuntimeError, MemoryError) as error:
+            answers.classifier.halve(error, bar.total)

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from helpers.adversarial.inputs import check_inputs, check_norm, check_schedule
-from helpers.adversarial.objective import Penalty, margin, surrogate
+from helpers.adversarial.objective import PricedProblem, margin, succeeds, surrogate
 from helpers.solver.lbfgsb import minimize
 
+FTOL = 1e-7  # of each solve: a path is drawn and its points compared, so that every one is solved well
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class CPath:
     """The minimisers of c·size(r) + loss(x + r) for one image; one entry a value of c, in increasing order of c."""
 
@@ -21,7 +24,8 @@ class CPath:
     logits: torch.Tensor  # (k, classes) at x + r(c)
     margin: torch.Tensor  # (k,): max_{j≠l} z_j − z_l, negative where the target is predicted
     success: torch.Tensor  # (k,) bool
-    evaluations: torch.Tensor  # (k,)
+    evaluations: torch.Tensor  # (k,): forward passes with a gradient
+    forwards: int  # those without, of all c together: at the door, to compare the answers, and to look at the last
 
     @property
     def best(self):
@@ -47,46 +51,60 @@ def c_path(network, image, target, c, *, norm="squared", sharpness=1.0):
     Raises:
         TypeError, ValueError: one sentence that says what was wrong and what to pass instead.
     """
-    image = torch.as_tensor(image)
+    image = torch.as_tensor(image).detach()
     image = image if image.ndim in (2, 4) and len(image) == 1 else image.unsqueeze(0)
-    classes = check_inputs(network, image)
+    classifier = check_inputs(network, image, max_batch=1)
     check_norm(norm)
     (beta,) = check_schedule(float(sharpness))
-    if not 0 <= int(target) < classes:
-        raise ValueError(f"the target must be a label from 0 to {classes - 1}, got {target}.")
-    c = torch.as_tensor(c, dtype=image.dtype, device=image.device).flatten().sort()[0]
+    if not 0 <= int(target) < classifier.classes:
+        raise ValueError(f"the target must be a label from 0 to {classifier.classes - 1}, got {target}.")
+    c = torch.as_tensor(c, dtype=classifier.working, device=image.device).flatten().sort()[0]
     if len(c) and not (c[0] > 0 and torch.isfinite(c[-1])):
         raise ValueError(
             "every c must be positive and finite: at c = 0 nothing holds r back, and there is no smallest one."
         )
+    x0 = image.flatten(1).to(classifier.working).expand(len(c), -1)
+    label = torch.full((len(c),), int(target), device=image.device)
+    problem, args = PricedProblem(classifier, norm), (x0, label, c, torch.full_like(c, beta))
+    x, evaluations = _minimisers(problem, args)
+    forwards = int(classifier.forwards) + (3 * len(c) + 2 if len(c) else 0)
+    return _path(problem, image, args, x, (evaluations, forwards))
 
-    k = len(c)
-    x0 = image.detach().flatten(1).expand(k, -1)
-    penalty = Penalty(network, image.shape[1:], norm)
-    label = torch.full((k,), int(target), device=image.device)
-    args = (x0, label, c, torch.full_like(c, beta))
-    x, evaluations = x0.clone(), torch.zeros(k, dtype=torch.long, device=image.device)
+
+def _minimisers(problem, args):
+    """The best answer known for every c, (k, n), and the evaluations, (k,): solved, exchanged, and both once more."""
+    x0, _, c, _ = args
+    x, evaluations = x0.clone(), torch.zeros(len(c), dtype=torch.long, device=c.device)
     for _ in range(2):
-        result = minimize(lambda x, *args: penalty(x, None, *args), x, 0.0, 1.0, args, ftol=1e-7)
+        result = minimize(problem, x, 0.0, 1.0, (*args, torch.arange(len(c), device=c.device)), ftol=FTOL)
         evaluations += result.evaluations
-        x = _exchange(penalty, result.x, *args)
-    with torch.no_grad():
-        logits = penalty.logits(x) if k else x.new_zeros(0, classes)
-        m = margin(logits, label)
-        adversarial = x.view(k, *image.shape[1:])
-        perturbation = adversarial - image
-        loss = surrogate(logits, label, args[3])
-    size = torch.linalg.vector_norm(perturbation.flatten(1), dim=1)
-    return CPath(c, adversarial, perturbation, size, loss, logits, m, m < 0, evaluations)
+        x = _exchange(problem, result.x, *args)
+    return x, evaluations
 
 
 @torch.no_grad()
-def _exchange(penalty, x, x0, label, c, beta):
+def _exchange(problem, x, x0, label, c, beta):
     """For every c the best of all answers: (k, n). Also r = 0, which the largest c may prefer."""
     if not len(x):
         return x
     candidates = torch.cat([x, x0[:1]])
-    loss = surrogate(penalty.logits(candidates), label[:1].expand(len(candidates)), beta[:1].expand(len(candidates)))
-    size = penalty.size(candidates, x0[:1].expand_as(candidates))
-    # float64: a tie that rounding breaks differently for two c would break the order as well
-    return candidates[(c.double().unsqueeze(1) * size.double() + loss.double()).argmin(1)]
+    logits = problem.classifier(candidates)
+    loss = surrogate(logits, label[:1].expand(len(candidates)), beta[:1].expand(len(candidates)))
+    size = problem.size(candidates, x0[:1].expand_as(candidates))
+    # In float64, or a tie that rounding breaks differently for two c would break the order as well; in NumPy, because
+    # not every device has float64.
+    c, size, loss = (values.cpu().numpy().astype(np.float64) for values in (c, size, loss))
+    return candidates[torch.from_numpy((c[:, None] * size + loss).argmin(1)).to(x.device)]
+
+
+@torch.no_grad()
+def _path(problem, image, args, x, counts):
+    """The CPath of the answers ``x`` (k, n), in the image's dtype; ``counts``: evaluations (k,) and forwards."""
+    _, label, c, beta = args
+    classifier = problem.classifier
+    logits = classifier(x) if len(c) else x.new_zeros(0, classifier.classes)
+    adversarial = classifier.pictures(x) if len(c) else image[:0]
+    perturbation = adversarial - image
+    size = torch.linalg.vector_norm(perturbation.flatten(1), dim=1, dtype=c.dtype)
+    loss, lead, success = surrogate(logits, label, beta), margin(logits, label), succeeds(logits, label)
+    return CPath(c, adversarial, perturbation, size, loss, logits, lead, success, *counts)

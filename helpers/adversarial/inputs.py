@@ -4,9 +4,14 @@ import copy
 
 import torch
 
+from helpers.adversarial.classifier import Classifier
+from helpers.adversarial.objective import NORMS
 
-def check_inputs(network, images, targets=None):
-    """Check a network, images (batch, ...) in [0, 1] and targets (batch,) or None; returns the number of classes.
+
+def check_inputs(network, images, targets=None, max_batch=None):
+    """Check a network, images (batch, ...) in [0, 1] and targets (batch,) or None; returns the network's Classifier.
+
+    max_batch: the most images in a pass, None for as many as suit the device.
 
     Raises TypeError or ValueError, with one sentence, for anything that an attack could not honestly work with.
     """
@@ -36,30 +41,10 @@ def check_inputs(network, images, targets=None):
         raise TypeError(
             f"the network computes in {weights.dtype} and the images are {images.dtype}; convert one of them."
         )
-    classes = _classes(network, images)
+    classifier = Classifier(network, images, max_batch)
     if targets is not None:
-        _check_targets(targets, images, classes)
-    return classes
-
-
-def _classes(network, images):
-    probe = images[:2] if len(images) else images.new_zeros(1, *images.shape[1:])
-    try:
-        with torch.no_grad():
-            logits, again, company = network(probe[:1]), network(probe[:1]), network(probe)
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"the network does not take images of shape {tuple(images.shape[1:])}: {error}") from None
-    if not torch.is_tensor(logits) or logits.ndim != 2 or len(logits) != 1 or logits.shape[1] < 2:
-        got = tuple(logits.shape) if torch.is_tensor(logits) else type(logits).__name__
-        raise ValueError(f"the network must return logits of shape (batch, classes), got {got} for one image.")
-    # A function around a module hides the module's mode, but not what it does.
-    for other in (again, company[:1]):
-        if not torch.allclose(logits, other, rtol=1e-3, atol=1e-3, equal_nan=True):
-            raise ValueError(
-                "the network answers the same image differently each time or in another batch, as in training mode; "
-                "call its eval() first."
-            )
-    return logits.shape[1]
+        _check_targets(targets, images, classifier.classes)
+    return classifier
 
 
 def _check_targets(targets, images, classes):
@@ -92,15 +77,18 @@ def check_schedule(sharpness):
 
 def check_norm(norm):
     """Raises ValueError unless ``norm`` is "squared", for c‖r‖², or "l2", for the paper's c‖r‖."""
-    if norm not in ("squared", "l2"):
+    if norm not in NORMS:
         raise ValueError(f'norm must be "squared", for c‖r‖², or "l2", for the paper\'s c‖r‖; got {norm!r}.')
 
 
 def check_targeted(network, images, targets):
-    """What ``attack`` asks of its arguments, and that there are targets. Raises TypeError or ValueError."""
+    """What ``attack`` asks of its arguments, and that there are targets; returns the network's slack, for ``succeeds``.
+
+    Raises TypeError or ValueError.
+    """
     if targets is None:
         raise TypeError("targets must be a tensor with one label an image; only attack() chooses them by itself.")
-    check_inputs(network, images, targets)
+    return check_inputs(network, images, targets, max_batch=256).slack
 
 
 def double_copy(network):

@@ -1,6 +1,8 @@
 """(P_c) of Szegedy et al. (2013), section 4.1: minimise c‖r‖² + loss(x + r, l) subject to x + r in [0, 1]^m.
 
-c multiplies the norm, as in the paper: a larger c buys a smaller perturbation.
+The label is a constraint; here it has a price instead. (P_c) is the Lagrangian scalarisation of "a small r" and "a
+small loss", not a penalty that vanishes where the label is right. c multiplies the norm, as in the paper: a larger c
+buys a smaller perturbation.
 """
 
 import torch
@@ -9,26 +11,23 @@ from torch.nn import functional
 NORMS = ("squared", "l2")
 
 
-class Penalty:
+class PricedProblem:
     """The objective of (P_c) for a batch of images, one a row, in the form that ``lbfgsb.minimize`` takes.
 
-    norm: "squared" for c‖r‖², "l2" for the paper's c‖r‖. ``shape``: the shape of one image.
+    classifier: from (rows, n) to logits (rows, classes). norm: "squared" for c‖r‖², "l2" for the paper's c‖r‖.
     ``watch(x, size, logits, c, row)``, where given, is shown every point that is evaluated.
     """
 
-    def __init__(self, network, shape, norm="squared", watch=None):
-        self.network, self.shape, self.norm, self.watch = network, shape, norm, watch
+    def __init__(self, classifier, norm="squared", watch=None):
+        self.classifier, self.norm, self.watch = classifier, norm, watch
 
     def __call__(self, x, row, image, target, c, sharpness):
         """(rows, n) → (rows,). ``image``: (rows, n); ``target``, ``c``, ``sharpness``, its number ``row``: (rows,)."""
-        logits = self.logits(x)
+        logits = self.classifier(x)
         size = self.size(x, image)
         if self.watch is not None:
             self.watch(x.detach(), size.detach(), logits.detach(), c, row)
         return c * size + surrogate(logits, target, sharpness)
-
-    def logits(self, x):
-        return self.network(x.view(-1, *self.shape))
 
     def size(self, x, image):
         """‖r‖² or ‖r‖ of each row, r = x − image. torch gives ‖r‖ the gradient 0 at r = 0, where the attack starts."""
@@ -52,7 +51,11 @@ def margin(logits, target):
     return logits.scatter(1, target.unsqueeze(1), -torch.inf).amax(1) - wanted
 
 
-def reached(logits, target):
-    """Is the target predicted, by more than the rounding of the logits? Rounding differs with the size of a batch."""
-    slack = 32 * torch.finfo(logits.dtype).eps * logits.abs().amax(1)
+def succeeds(logits, target, slack=0.0):
+    """Does each row have its target label, (rows,) bool: the test of success of every attack here, and of the judge.
+
+    The target's logit must lead by more than ``slack``. The judge, who sees the answer, asks for 0. Who chooses an
+    answer asks for ``Classifier.slack``, because the same answer has slightly different logits in another batch.
+    Logits that are not numbers do not succeed, and neither does a tie.
+    """
     return margin(logits, target) < -slack

@@ -1,18 +1,23 @@
 """What an attack returns."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
+
+from helpers.adversarial.objective import succeeds
 
 ALREADY = "nothing to do: the network already says the target"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AttackResult:
     """One entry an image, in the order of the images; ... stands for the shape of one image.
 
     Where an attack failed, ``success`` is False, ``adversarial`` the image itself and ``distortion`` zero: leave those
     rows out of any mean, as in ``result.distortion[result.success].mean()``.
+
+    ``result[3:5]``, ``result[2]``, ``result[result.success]`` and ``result[[4, 0]]`` are results of those images, in
+    that order; ``len(result)`` is their number. Two results are equal where they are the same object.
     """
 
     adversarial: torch.Tensor  # (batch, ...): x + r, every pixel in [0, 1] exactly
@@ -21,20 +26,35 @@ class AttackResult:
     c: torch.Tensor  # (batch,): r was seen while (P_c) was being minimised for this c; NaN where there is none
     distortion: torch.Tensor  # (batch,): sqrt(mean r²), the paper's root mean square change per pixel
     success: torch.Tensor  # (batch,) bool: judged on ``adversarial`` as it stands here
-    evaluations: torch.Tensor  # (batch,): forward and backward passes spent on the image
+    evaluations: torch.Tensor  # (batch,): forward passes with a gradient that were spent on the image
+    forwards: torch.Tensor  # (batch,): ``attack``'s forward passes without a gradient; the baselines have zeros here
     status: tuple  # (batch,) strings: what happened, in words
 
     @property
     def norm(self):
         """‖r‖₂ of each perturbation, (batch,)."""
-        return torch.linalg.vector_norm(self.perturbation.flatten(1), dim=1)
+        return _length(self.perturbation)
+
+    def replaced(self, **changes):
+        """The same result with other values of some fields."""
+        return replace(self, **changes)
 
     def with_status(self, status):
         """The same result with other words."""
-        return replace(self, status=tuple(status))
+        return self.replaced(status=tuple(status))
+
+    def __len__(self):
+        return len(self.success)
+
+    def __getitem__(self, index):
+        """The images ``index``: a number, a slice, a mask, or a sequence or tensor of numbers. Raises IndexError."""
+        rows = torch.arange(len(self))[index.cpu() if torch.is_tensor(index) else index].reshape(-1)
+        status = tuple(self.status[i] for i in rows.tolist())
+        parts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "status"}
+        return self.replaced(status=status, **{name: part[rows.to(part.device)] for name, part in parts.items()})
 
     def __repr__(self):
-        if not len(self.success):
+        if not len(self):
             return "AttackResult(no images)"
         reached = f"{int(self.success.sum())} of {len(self.success)} reached"
         mean = self.distortion[self.success].mean().item()
@@ -43,27 +63,39 @@ class AttackResult:
 
 
 @torch.no_grad()
-def predictions(network, images, at_once=256):
-    """The label of each image, (batch,), ``at_once`` images at a time; -1 where the logits are not numbers."""
-    labels = [torch.zeros(0, dtype=torch.long, device=images.device)]
-    for part in images.split(at_once) if len(images) else ():
-        logits = network(part)
-        labels.append(torch.where(torch.isnan(logits).any(1), -1, logits.argmax(1)))
-    return torch.cat(labels)
+def judged(network, images, targets, at_once=256):
+    """Does the network give each image its target, (batch,) bool? ``at_once`` images at a time."""
+    verdicts = [torch.zeros(0, dtype=torch.bool, device=images.device)]
+    for part, target in zip(images.split(at_once), targets.split(at_once), strict=True) if len(images) else ():
+        verdicts.append(succeeds(network(part), target))
+    return torch.cat(verdicts)
 
 
-def assemble(network, images, adversarial, targets, c, evaluations, status=None):
-    """Build the AttackResult of any attack: success is judged here, for all alike, on the tensors that are returned.
+def assemble(network, images, adversarial, targets, c, evaluations):
+    """Build the AttackResult of an attack whose answers, ``adversarial``, have not been judged yet: here they are.
 
-    ``c``: (batch,), None where the attack has none. ``status``: (batch,) strings; by default "found" or "not found".
+    ``c``: (batch,), None where the attack has none. ``status`` says "found" or "not found".
     """
-    success = predictions(network, adversarial) == targets
-    adversarial = torch.where(by_image(success, images), adversarial, images)
+    result = result_of(images, adversarial, targets, judged(network, adversarial, targets), c)
+    return result.replaced(evaluations=evaluations)
+
+
+def result_of(images, adversarial, targets, success, c=None):
+    """The AttackResult of answers with a known ``success``; where there is none, the answer is the image."""
+    adversarial = adversarial if success.all() else torch.where(by_image(success, images), adversarial, images)
     perturbation = adversarial - images
-    distortion = perturbation.flatten(1).square().mean(1).sqrt()
-    c = images.new_full((len(images),), torch.nan) if c is None else torch.where(success, c, torch.nan)
-    status = tuple("found" if ok else "not found" for ok in success.tolist()) if status is None else tuple(status)
-    return AttackResult(adversarial, perturbation, targets, c, distortion, success, evaluations, status)
+    distortion = _length(perturbation) / images.shape[1:].numel() ** 0.5
+    c = torch.full_like(distortion, torch.nan) if c is None else torch.where(success, c, torch.nan)
+    status = tuple("found" if ok else "not found" for ok in success.tolist())
+    none = torch.zeros_like(targets)
+    return AttackResult(adversarial, perturbation, targets, c, distortion, success, none, none, status)
+
+
+def _length(perturbation):
+    """‖r‖₂ of each image, (batch,), without a copy; float32 at least."""
+    axes = tuple(range(1, perturbation.ndim))
+    dtype = torch.promote_types(perturbation.dtype, torch.float32)
+    return torch.linalg.vector_norm(perturbation, dim=axes, dtype=dtype)
 
 
 def by_image(values, images):

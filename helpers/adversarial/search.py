@@ -7,147 +7,201 @@ root in a few solves.
 
 import torch
 
-from helpers.adversarial.objective import Penalty, margin, reached
-from helpers.solver.box import Box
-from helpers.solver.lbfgsb import RUNNING, Options, Solver
+from helpers.adversarial import bracket
+from helpers.adversarial.objective import PricedProblem, margin, succeeds
+from helpers.adversarial.tasks import tasks
+from helpers.solver.best import Best
+from helpers.solver.lbfgsb import RUNNING, Solver
 
 PAIRS = 5  # the memory of the solver: more pairs cost more than they save here
 # Each solve is a step of a search, from where the last one ended: a loose test does, and a finer one for the sharper
 # stages, whose loss hardly changes with c.
 FTOL, FTOL_SHARP = 1e-3, 1e-4
+ITERATIONS, EVALUATIONS, TRIALS = 60, 15000, 20  # of one solve; the first ends what does not converge
 GAP = 5e-4  # an image is done when its ‖r‖ is within this of ‖r‖ at a c that fails: the lemma's bound for any smaller c
 SOLVES = 30  # of one image at one sharpness
+CROWDED = 0.93  # ended rows are dropped when fewer than this part is open: dropping copies the memory of all others
 
 
 class Search:
-    """The state of the search, one entry an image.
+    """The images in flight, each in a place of its own; what is as large as an image is kept for these alone.
 
-    ``images`` (batch, n); ``targets`` (batch,); ``shape`` of one image; ``schedule`` (stages,), the β of each stage;
-    ``slots``: how many images may be in flight at a time.
+    answers: what is known of every image, which the search completes. norm: "squared" or "l2". schedule: the β of each
+    stage. A *task* is an image and the label that it is to be given; a *place* is where one is searched.
     """
 
-    def __init__(self, network, images, targets, shape, norm, schedule, slots):
-        self.images, self.targets, self.norm, self.schedule = images, targets, norm, schedule
-        self.penalty, self.slots = Penalty(network, shape, norm, self._watch), slots
-        self.ftol = images.new_tensor([FTOL] + [FTOL_SHARP] * (len(schedule) - 1))
-        batch = len(images)
-        self.best, self.best_size = images.clone(), images.new_full((batch,), torch.inf)
-        self.best_c = images.new_full((batch,), torch.nan)
-        self.evaluations = torch.zeros(batch, dtype=torch.long, device=images.device)
-        self.closed = torch.zeros(batch, dtype=torch.bool, device=images.device)
-        self.stage, self.solves, self.last = (torch.zeros_like(self.evaluations) for _ in range(3))
-        # The bracket in log c: a success below, a failure above, with the margins and the minimisers there.
-        self.low, self.high = images.new_full((batch,), -torch.inf), images.new_full((batch,), torch.inf)
-        self.low_margin, self.high_margin, self.high_size = self.high.clone(), self.high.clone(), self.high.clone()
-        self.low_x, self.high_x = images.clone(), images.clone()
-        every = torch.arange(batch, device=images.device).split(slots)
-        self.log_c = torch.cat([self._first_guess(row) for row in every]) if batch else self.best_c
-
-    def _watch(self, x, size, logits, c, row):
-        better = reached(logits, self.targets[row]) & (size < self.best_size[row]) & ~self.closed[row]
-        put = row[better]
-        self.best[put], self.best_size[put], self.best_c[put] = x[better], size[better], c[better]
-
-    def _first_guess(self, row):
-        """log c from the margin and its gradient at the image.
-
-        If the margin were linear, with gradient a over the pixels that may move, then r = −a·margin/‖a‖²; where two
-        labels tie, the loss has gradient a/2, and 2 c r = −a/2 gives c = ‖a‖²/(4 margin); for the norm, c = ‖a‖/2.
-        """
-        x = self.images[row].requires_grad_(True)
-        with torch.enable_grad():
-            m = margin(self.penalty.logits(x), self.targets[row])
-            (a,) = torch.autograd.grad(m.sum(), x)
-        tiny = torch.finfo(m.dtype).eps
-        m = m.detach().clamp(min=tiny)
-        stuck = ((x <= 0) & (a > 0)) | ((x >= 1) & (a < 0))
-        a = torch.where(stuck, 0, a).square().sum(1).clamp(min=tiny)
-        self.evaluations[row] += 1
-        return (a / (4 * m)).log() + 0.6 if self.norm == "squared" else (a.sqrt() / 2).log()
-
-    def _arguments(self, row):
-        return self.images[row], self.targets[row], self.log_c[row].exp(), self.schedule[self.stage[row]]
+    def __init__(self, answers, norm, schedule):
+        self.answers, self.classifier = answers, answers.classifier
+        self.problem = PricedProblem(self.classifier, norm, self._watch)
+        self.gap = (1 + GAP) ** (2 if norm == "squared" else 1)
+        self.schedule = answers.size.new_tensor(schedule)
+        self.ftol = answers.size.new_tensor([FTOL] + [FTOL_SHARP] * (len(schedule) - 1))
+        self.coming, self.queue = tasks(self.classifier, answers, norm), []
+        self.finished, self.places = [], 0
 
     def run(self, report=lambda finished: None):
-        """Search for all images; a place that falls free takes the next image at once. ``report`` hears of each."""
-        batch = len(self.images)
-        row = torch.arange(min(self.slots, batch), device=self.images.device)
-        waiting = len(row)
-        options = Options(maxcor=PAIRS, ftol=FTOL, gtol=0.0, maxiter=60)
-        solver = Solver(self.penalty, self.images[row], Box(0.0, 1.0), row, self._arguments(row), options)
-        while len(solver.x):
-            solver.step()
-            place = ((solver.code != RUNNING) & ~self.closed[solver.row]).nonzero().squeeze(1)
-            if not len(place):
-                continue
-            row = solver.row[place]
-            x, go_on, fits = self._advance(row, solver.x[place], solver.evaluations[place])
-            if go_on.any():
-                self._start(solver, place[go_on], row[go_on], x[go_on], fits[go_on])
-            over = place[~go_on]
-            if len(over):
-                report(len(over))
-                fresh = torch.arange(waiting, min(waiting + len(over), batch), device=row.device)
-                waiting += len(fresh)
-                if len(fresh):
-                    self._start(solver, over[: len(fresh)], fresh, self.images[fresh], torch.zeros_like(fresh).bool())
-                open = ~self.closed[solver.row]
-                if open.sum() <= 0.85 * len(open):
-                    solver.keep(open.nonzero().squeeze(1))
+        """Search for all images; a place that falls free takes the next task at once. ``report`` hears of each."""
+        self.report = report
+        task = self._take(self.classifier.at_once)
+        if task:
+            self._furnish(len(task[0]))
+            place = torch.arange(self.places, device=self.row.device)
+            image = self._move_in(place, task)
+            options = PAIRS, FTOL, 0.0, ITERATIONS, EVALUATIONS, TRIALS
+            solver = Solver(self.problem, image.clone(), 0.0, 1.0, self._arguments(place, image), *options)
+            solver.eps = max(solver.eps, torch.finfo(self.classifier.dtype).eps)
+            while len(solver.x):
+                solver.step()
+                ended = ((solver.code != RUNNING) & self.open[solver.args[-1]]).nonzero().squeeze(1)
+                if len(ended):
+                    self._go_on(solver, ended)
+        self._judge()
 
-    def _start(self, solver, place, row, x, fits):
-        """Minimise for the images ``row`` from ``x`` in these places; the memory stays where it ``fits``."""
-        solver.memory.forget(place[~fits])
-        solver.ftol[place] = self.ftol[self.stage[row]]
-        solver.restart(place, x, row, self._arguments(row))
+    def salvage(self):
+        """After an interruption: the best so far of what is in flight counts."""
+        in_flight = self.open.nonzero().squeeze(1) if self.places else ()
+        self._judge()
+        if len(in_flight):
+            self.answers.judge(*self._found(in_flight))
 
-    def _advance(self, row, x, evaluations):
-        """Take in the minimisers ``x`` at the present c of the images ``row``.
+    def _take(self, count):
+        """Up to ``count`` tasks from the stream: (row, target, log_c), None where there are no more."""
+        while not self.queue or len(self.queue[0]) < count:
+            more = next(self.coming, None)
+            if more is None:
+                break
+            self.queue = [torch.cat(parts) for parts in zip(self.queue, more, strict=True)] if self.queue else more
+        task, self.queue = [part[:count] for part in self.queue], [part[count:] for part in self.queue]
+        return task if task and len(task[0]) else None
 
-        Returns where each starts next, whether it goes on, and whether its old memory still fits: it does where the
+    def _furnish(self, places):
+        """Make room for the state of so many searches: (places,), and for four vectors each, (places, n)."""
+        self.places = places
+        empty = self.answers.size.new_zeros(places, self.classifier.shape.numel())
+        self.row, self.target, self.stage, self.solves = self.answers.left.new_zeros(4, places)
+        self.open = torch.zeros_like(self.row, dtype=torch.bool)
+        self.bracket = bracket.unknown(places, empty)
+        self.log_c, self.best_c, self.high_size = empty.new_zeros(3, places)
+        self.low_x, self.high_x = empty.clone(), empty.clone()
+        self.best = Best(empty, torch.inf, spare=True)
+
+    def _move_in(self, place, task):
+        """Begin the tasks in these places; returns their images, (k, n)."""
+        self.row[place], self.target[place], self.log_c[place] = task
+        self.open[place], self.stage[place] = True, 0
+        self._open_bracket(place)
+        self.best.forget(place)
+        return self.answers.pixels(task[0])
+
+    def _open_bracket(self, place):
+        self.solves[place] = 0
+        self._set_bracket(place, bracket.unknown(len(place), self.log_c))
+
+    def _set_bracket(self, place, values):
+        for old, new in zip(self.bracket, values, strict=True):
+            old[place] = new
+
+    def _arguments(self, place, image):
+        return image, self.target[place], self.log_c[place].exp(), self.schedule[self.stage[place]], place
+
+    def _watch(self, x, size, logits, c, place):
+        """Count the point, and keep it where it is the best that succeeds."""
+        row = self.row[place]
+        self.answers.evaluations.index_add_(0, row, torch.ones_like(row))
+        eligible = succeeds(logits, self.target[place], self.classifier.slack) & self.open[place]
+        better = self.best.watch(place, x, size, eligible)
+        self.best_c[place[better]] = c[better]
+
+    def _go_on(self, solver, ended):
+        """Give every row in ``ended`` its next c, and the places of those that are done the next tasks."""
+        place, image = solver.args[-1][ended], solver.args[0][ended]
+        x, over, fits = self._advance(place, image, solver.x[ended])
+        on = ~over
+        if on.any():
+            self._start(solver, ended[on], self._arguments(place[on], image[on]), x[on], fits[on])
+        if not over.any():
+            return
+        self._finish(place[over])
+        task = self._take(int(over.sum()))
+        if task:
+            free, place = ended[over][: len(task[0])], place[over][: len(task[0])]
+            image = self._move_in(place, task)
+            self._start(solver, free, self._arguments(place, image), image, torch.zeros_like(place).bool())
+        busy = self.open[solver.args[-1]]
+        if busy.sum() <= CROWDED * len(busy):
+            solver.keep(busy.nonzero().squeeze(1))
+
+    def _start(self, solver, index, args, x, fits):
+        """Minimise from ``x`` in the rows ``index`` of the solver; their memory stays where it ``fits``."""
+        solver.memory.forget(index[~fits])
+        solver.ftol[index] = self.ftol[self.stage[args[-1]]]
+        solver.restart(index, x, args)
+
+    def _advance(self, place, image, x):
+        """Take in the minimisers ``x`` (k, n) at the present c of these places.
+
+        Returns where each starts next, whether it is over, and whether its old memory still fits: it does where the
         objective has changed by c alone.
         """
-        self.evaluations[row] += evaluations
-        self.solves[row] += 1
-        with torch.no_grad():
-            logits = self.penalty.logits(x)
-            m, size = margin(logits, self.targets[row]), self.penalty.size(x, self.images[row])
-        ok, u = reached(logits, self.targets[row]), self.log_c[row]
-        up, down = row[ok], row[~ok]
-        self.low[up], self.low_margin[up], self.low_x[up] = u[ok], m[ok], x[ok]
-        self.high[down], self.high_margin[down], self.high_x[down], self.high_size[down] = (
-            u[~ok],
-            m[~ok],
-            x[~ok],
-            size[~ok],
-        )
-        # Illinois: an end that stays twice in a row counts half.
-        self.high_margin[up] *= torch.where(self.last[up] > 0, 0.5, 1.0)
-        self.low_margin[down] *= torch.where(self.last[down] < 0, 0.5, 1.0)
-        self.last[up], self.last[down] = 1, -1
+        known, lead = self._take_in(place, image, x)
+        near = known.enclosed & (self.best.value[place] <= self.gap * self.high_size[place])
+        done = near | known.narrow | (self.solves[place] >= SOLVES)
+        sharpness = self.schedule[self.stage[place]]
+        self.log_c[place], part = bracket.proposed(known, self.log_c[place], lead, sharpness, self.solves[place])
+        between = torch.lerp(self.low_x[place], self.high_x[place], part.unsqueeze(1)).clamp_(0, 1)
+        x = torch.where(known.enclosed.unsqueeze(1), between, x)
 
-        low, high, sharpness = self.low[row], self.high[row], self.schedule[self.stage[row]]
-        gap = (1 + GAP) ** (2 if self.norm == "squared" else 1)
-        bracketed = torch.isfinite(low) & torch.isfinite(high)
-        near = bracketed & ((self.best_size[row] <= gap * self.high_size[row]) | (high - low < 2e-3))
-        done = near | (self.solves[row] >= SOLVES)
-        # False position where there is a bracket, a step on where there is none.
-        low_m, high_m = self.low_margin[row], self.high_margin[row].clamp(max=3)
-        w = (low_m / (low_m - high_m)).clamp(0.02, 0.98)
-        w = torch.where((self.solves[row] > 6) & (self.solves[row] % 2 == 0), 0.5, w)
-        ahead = torch.where(ok, -m, m) * sharpness
-        jump = torch.where(ok, 1.0, -1.0) * (0.75 * ahead).clamp(0.05, 1.0)
-        self.log_c[row] = torch.where(bracketed, low + w * (high - low), u + jump)
-        between = self.low_x[row] + w.unsqueeze(1) * (self.high_x[row] - self.low_x[row])
-        x = torch.where(bracketed.unsqueeze(1), between.clamp(0, 1), x)
+        sharper = done & (self.stage[place] + 1 < len(self.schedule))
+        if sharper.any():
+            x[sharper] = self._sharpen(place[sharper], known.low[sharper])
+        return x, done & ~sharper, ~done
 
-        over = done & (self.stage[row] + 1 >= len(self.schedule))
-        self.closed[row[over]] = True
-        sharper = row[done & ~over]
-        if len(sharper):
-            self.stage[sharper] += 1
-            self.log_c[sharper] = torch.where(torch.isfinite(self.low[sharper]), self.low[sharper], self.log_c[sharper])
-            self.low[sharper], self.high[sharper] = -torch.inf, torch.inf
-            self.solves[sharper], self.last[sharper] = 0, 0
-            x[done & ~over] = self.best[sharper]
-        return x, ~over, ~done
+    @torch.no_grad()
+    def _take_in(self, place, image, x):
+        """Look at the minimisers and narrow the brackets; returns these and the margins beyond the slack, (k,)."""
+        logits, row = self.classifier(x), self.row[place]
+        self.answers.forwards.index_add_(0, row, torch.ones_like(row))
+        lead = margin(logits, self.target[place]) + self.classifier.slack
+        success = succeeds(logits, self.target[place], self.classifier.slack)
+        known = bracket.Bracket(*(part[place] for part in self.bracket))
+        known = bracket.narrowed(known, self.log_c[place], lead, success)
+        self._set_bracket(place, known)
+        self.solves[place] += 1
+        up, down = place[success], place[~success]
+        self.low_x[up], self.high_x[down] = x[success], x[~success]
+        self.high_size[down] = self.problem.size(x, image)[~success]
+        return known, lead
+
+    def _sharpen(self, place, low):
+        """The next β for these places, from the largest c that succeeded; returns the best points, to start from."""
+        self.stage[place] += 1
+        self.log_c[place] = torch.where(torch.isfinite(low), low, self.log_c[place])
+        self._open_bracket(place)
+        return self.best.x[place]
+
+    def _found(self, place):
+        """What the judge is shown of these places: row, target, c, the points from the best on, and the best's size."""
+        best, spare = self.best.x[place], self.best.spare[place]
+        seen = torch.isfinite(self.best.spare_value[place]).unsqueeze(1)
+        points = best, torch.where(seen, spare, best)
+        return self.row[place], self.target[place], self.best_c[place], points, self.best.value[place]
+
+    def _finish(self, place):
+        """These searches have ended; a full batch of them is judged."""
+        self.open[place] = False
+        self.finished.append(self._found(place))
+        self.report(len(place))
+        if sum(len(found[0]) for found in self.finished) >= self.classifier.at_once:
+            self._judge()
+
+    def _judge(self):
+        """Judge what has finished, no more at once than a pass may have."""
+        if not self.finished:
+            return
+        rows, targets, cs, points, sizes = zip(*self.finished, strict=True)
+        self.finished = []
+        row, target, c, size = (torch.cat(part) for part in (rows, targets, cs, sizes))
+        best = [torch.cat(part) for part in zip(*points, strict=True)]
+        for part in torch.arange(len(row), device=row.device).split(self.classifier.at_once):
+            self.answers.judge(row[part], target[part], c[part], [point[part] for point in best], size[part])
+            self.answers.left.index_add_(0, row[part], torch.full_like(part, -1))

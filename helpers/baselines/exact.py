@@ -25,7 +25,7 @@ GAP = 1e-8  # the largest gap ‖r‖² − q(μ) allowed, relative to max(1, �
 MARGIN = 1e-10  # f(x + r) = l is a strict inequality: the target's logit must lead by this much
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ExactResult(AttackResult):
     """An AttackResult with its proof, all in float64."""
 
@@ -62,7 +62,7 @@ def exact_linear(network, images, targets):
         bound.append(np.sqrt(q))
         evaluations.append(count)
     evaluations = torch.tensor(evaluations, dtype=torch.long, device=images.device)
-    result = assemble(network, images, adversarial, targets, None, evaluations, status)
+    result = assemble(network, images, adversarial, targets, None, evaluations).with_status(status)
     return ExactResult(**vars(result), bound=images.new_tensor(bound))
 
 

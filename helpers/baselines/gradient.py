@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import cross_entropy, hardtanh
 
 from helpers.adversarial.inputs import check_targeted
-from helpers.adversarial.objective import reached
+from helpers.adversarial.objective import succeeds
 from helpers.adversarial.result import ALREADY, assemble, by_image
 
 
@@ -18,7 +18,7 @@ def fgsm(network, images, targets, *, epsilon=0.1):
     check_targeted(network, images, targets)
     _positive(epsilon=epsilon)
     logits, gradient = _logits_and_gradient(network, images, lambda z, x: cross_entropy(z, targets, reduction="none"))
-    already = reached(logits, targets)
+    already = succeeds(logits, targets)
     adversarial = torch.where(by_image(already, images), images, (images - epsilon * gradient.sign()).clamp(0, 1))
     result = assemble(network, images, adversarial, targets, None, torch.ones_like(targets))
     pairs = zip(already.tolist(), result.status, strict=True)
@@ -39,7 +39,7 @@ def sgd_noise(network, images, targets, *, learning_rate=0.008, steps=1000, pena
     learning_rate: > 0, pixels per unit of the gradient. steps: > 0, the most that are made. Evaluations: the steps
     made, plus one. Raises ValueError for other values of the options.
     """
-    check_targeted(network, images, targets)
+    slack = check_targeted(network, images, targets)
     _positive(learning_rate=learning_rate, steps=steps)
     sizes = {"l2": lambda r: r.square().flatten(1).mean(1), "l1": lambda r: r.abs().flatten(1).mean(1), None: None}
     if penalty not in sizes:
@@ -58,15 +58,15 @@ def sgd_noise(network, images, targets, *, learning_rate=0.008, steps=1000, pena
             value = cross_entropy(logits, target, reduction="none")
             return value if size is None else value + size(r)
 
-        logits, gradient = _logits_and_gradient(lambda r, x=image: network(_clipped(x + r)), r, loss)
-        done = reached(logits, target)
+        logits, gradient = _logits_and_gradient(lambda r, x=image: network((x + r).clamp(0, 1)), r, loss)
+        done = succeeds(logits, target, slack if step else 0.0)
         if done.any():
             adversarial[row[done]] = (image + r).clamp(0, 1)[done]
             evaluations[row[done]] = step + 1
             for i in row[done].tolist():
                 status[i] = f"found after {step} steps" if step else ALREADY
         row, r = row[~done], (r - learning_rate * gradient)[~done]
-    return assemble(network, images, adversarial, targets, None, evaluations, status)
+    return assemble(network, images, adversarial, targets, None, evaluations).with_status(status)
 
 
 def _clipped(x):

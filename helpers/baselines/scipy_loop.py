@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 
 from helpers.adversarial.inputs import check_norm, check_targeted, double_copy
-from helpers.adversarial.objective import reached
+from helpers.adversarial.objective import succeeds
 from helpers.adversarial.result import ALREADY, assemble
 
 
@@ -23,7 +23,7 @@ def scipy_lbfgsb(network, images, targets, *, norm="squared", progress=True):
     progress: show a bar. Ctrl-C returns what is finished, with a status that says so.
     Raises ValueError for any other norm.
     """
-    check_targeted(network, images, targets)
+    slack = check_targeted(network, images, targets)
     check_norm(norm)
     double = double_copy(network).cpu()
     adversarial, c = images.clone(), images.new_full((len(images),), torch.nan)
@@ -32,11 +32,11 @@ def scipy_lbfgsb(network, images, targets, *, norm="squared", progress=True):
         # On vectors this short a second BLAS thread only waits, beside torch's own: the loop ran seven times slower.
         with threadpool_limits(1, user_api="blas"):
             for i in tqdm(range(len(images)), "SciPy's L-BFGS-B", unit="image", delay=2, disable=not progress):
-                found = _one_image(network, double, images[i : i + 1], targets[i : i + 1], norm)
+                found = _one_image(network, double, images[i : i + 1], targets[i : i + 1], (norm, slack))
                 adversarial[i], c[i], evaluations[i], status[i] = found
     except KeyboardInterrupt:
         warnings.warn("interrupted: the images that were not finished are returned as they were", stacklevel=2)
-    return assemble(network, images, adversarial, targets, c, evaluations, status)
+    return assemble(network, images, adversarial, targets, c, evaluations).with_status(status)
 
 
 class CBracket:
@@ -60,14 +60,15 @@ class CBracket:
         return self.high < 1.01 * self.low if enclosed else not 1e-9 < self.c < 1e9
 
 
-def _one_image(network, double, image, target, norm):
+def _one_image(network, double, image, target, options):
     """The best adversarial image, its c, the evaluations spent and what happened, for one image (1, ...)."""
     origin, label = image.detach().cpu().double(), target.cpu()
+    norm, slack = options
     evaluations = 0
 
-    def succeeds(x):
+    def leads(x, by):
         with torch.no_grad():
-            return bool(reached(network(x), target))
+            return bool(succeeds(network(x), target, by))
 
     def objective(v, c):
         nonlocal evaluations
@@ -79,7 +80,7 @@ def _one_image(network, double, image, target, norm):
         (gradient,) = torch.autograd.grad(value, x)
         return value.item(), gradient.flatten().numpy()
 
-    if succeeds(image):
+    if leads(image, 0.0):
         return image[0], torch.nan, 0, ALREADY
     best, best_c, least, bracket = image, torch.nan, torch.inf, CBracket()
     start = origin.flatten().numpy()
@@ -88,7 +89,7 @@ def _one_image(network, double, image, target, norm):
         c = bracket.c
         found = minimize(objective, start, args=(c,), jac=True, method="L-BFGS-B", bounds=box)
         x = torch.from_numpy(found.x).to(image).clamp(0, 1).view_as(image)
-        success = succeeds(x)
+        success = leads(x, slack)
         size = torch.linalg.vector_norm(x - image).item()
         if success and size < least:
             best, best_c, least = x, c, size

@@ -15,8 +15,8 @@ from torch.nn.functional import cross_entropy
 
 from helpers import baselines
 from helpers.adversarial.attack import attack
-from helpers.adversarial.inputs import double_copy
-from helpers.adversarial.objective import reached
+from helpers.adversarial.inputs import check_targeted, double_copy
+from helpers.adversarial.objective import succeeds
 from helpers.adversarial.result import assemble
 from helpers.baselines.scipy_loop import CBracket
 
@@ -85,6 +85,7 @@ def _botorch():
 
     def run(network, images, targets):
         """The loop of scipy_lbfgsb, with one call of the network for all images and warm starts along c."""
+        slack = check_targeted(network, images, targets)
         double = double_copy(network)
         flat = images.flatten(1)
         origin, start = flat.double(), flat.double().cpu().numpy()
@@ -106,7 +107,7 @@ def _botorch():
             start[rows], _, ended = fmin_l_bfgs_b_batched(objective, start[rows], bounds, pass_batch_indices=True)
             x = torch.from_numpy(start[rows]).to(flat).clamp(0, 1)
             with torch.no_grad():
-                success = reached(network(x.view(-1, *images.shape[1:])), targets[row])
+                success = succeeds(network(x.view(-1, *images.shape[1:])), targets[row], slack)
             size = torch.linalg.vector_norm(x - flat[row], dim=1)
             better = success & (size < least[row])
             best[row[better]], least[row[better]] = x[better], size[better]

@@ -161,8 +161,7 @@ class PerturbationInspector(View):
 
     def _look(self, i):
         """Make the pictures of image i, and ask the network about them."""
-        part = slice(i, i + 1)
-        one = AttackResult(*(getattr(self.result, name)[part] for name in AttackResult.__dataclass_fields__))
+        one = self.result[i]
         image = (one.adversarial - one.perturbation).clamp(0, 1)
         noise = noisy(image, like=one, seed=self._seed)
         rows = torch.cat([image, one.adversarial, noise])

@@ -286,4 +286,5 @@ def test_an_image_whose_logits_are_not_numbers_fails_alone():
     others = torch.arange(6) != 2
     assert not result.success[2] and torch.equal(result.adversarial[2], images[2])
     assert clean.success[others].sum() >= 3 and torch.equal(result.success[others], clean.success[others])
-    assert torch.allclose(result.norm[others], clean.norm[others], rtol=1e-3)
+    # Rounding differs with the batch, and each answer is within GAP of its best: so two may be 1e-3 apart.
+    assert torch.allclose(result.norm[others], clean.norm[others], rtol=4e-3)

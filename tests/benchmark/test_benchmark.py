@@ -24,7 +24,7 @@ def result(norm, success):
     r = torch.zeros(len(norm), 4)
     r[:, 0] = torch.where(success, norm, 0.0)
     ones = torch.ones(len(norm), dtype=torch.long)
-    return AttackResult(r + 0.5, r, ones, norm, norm / 2, success, 7 * ones, ("",) * len(norm))
+    return AttackResult(r + 0.5, r, ones, norm, norm / 2, success, 7 * ones, 0 * ones, ("",) * len(norm))
 
 
 def test_the_command_prints_every_contestant(tmp_path):

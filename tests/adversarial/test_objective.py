@@ -1,0 +1,46 @@
+"""The priced problem and the one test of success."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from helpers.adversarial.objective import NORMS, PricedProblem, margin, succeeds, surrogate
+
+LOGITS = torch.tensor([[2.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 1.5], [torch.nan, 1.0, 0.0]])
+
+
+def test_success_is_a_lead_of_more_than_the_slack_and_a_tie_is_none():
+    target = torch.zeros(4, dtype=torch.long)
+    assert margin(LOGITS, target)[:3].tolist() == [-1.0, 0.0, 1.5]
+    assert succeeds(LOGITS, target).tolist() == [True, False, False, False]
+    assert succeeds(LOGITS, target, 0.9).tolist() == [True, False, False, False]
+    assert not succeeds(LOGITS, target, 1.0).any()
+    assert not succeeds(LOGITS.flip(1), torch.full((4,), 2), 1.0).any()  # not a number, wherever it stands
+
+
+def test_the_surrogate_tends_to_the_hinge():
+    target, z = torch.tensor([1, 1, 0]), LOGITS[:3]
+    assert torch.allclose(surrogate(z, target, torch.ones(3)), cross_entropy(z, target, reduction="none"))
+    assert torch.allclose(surrogate(z, target, torch.full((3,), 1e4)), margin(z, target).clamp(min=0), atol=1e-3)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_price_is_of_the_norm_and_every_point_is_shown(norm):
+    seen = []
+    W = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    problem = PricedProblem(lambda x: x @ W, norm, lambda *point: seen.append(point))
+    x, image = torch.rand(2, 5, 4, generator=torch.Generator().manual_seed(1))
+    target, c, beta, row = torch.arange(5) % 3, torch.linspace(0.1, 2, 5), torch.full((5,), 2.0), torch.arange(5)
+    value = problem(x, image, target, c, beta, row)
+    length = (x - image).norm(dim=1)
+    size = length**2 if norm == "squared" else length
+    assert torch.allclose(value, c * size + cross_entropy(2 * x @ W, target, reduction="none") / 2)
+    ((point, shown, logits, price, rows),) = seen
+    assert torch.equal(point, x) and torch.allclose(shown, size) and torch.allclose(logits, x @ W)
+    assert torch.equal(price, c) and torch.equal(rows, row)
+
+
+def test_the_norm_has_the_gradient_zero_where_the_attack_starts():
+    x = torch.rand(2, 3).requires_grad_(True)
+    (g,) = torch.autograd.grad(PricedProblem(None, "l2").size(x, x.detach().clone()).sum(), x)
+    assert (g == 0).all()
