@@ -74,9 +74,13 @@ def c_path(network, image, target, c, *, norm="squared", sharpness=1.0):
 def _minimisers(problem, args):
     """The best answer known for every c, (k, n), and the evaluations, (k,): solved, exchanged, and both once more."""
     x0, _, c, _ = args
+
+    def fun(x, *args):
+        return problem(x, None, *args)
+
     x, evaluations = x0.clone(), torch.zeros(len(c), dtype=torch.long, device=c.device)
     for _ in range(2):
-        result = minimize(problem, x, 0.0, 1.0, (*args, torch.arange(len(c), device=c.device)), ftol=FTOL)
+        result = minimize(fun, x, 0.0, 1.0, args, ftol=FTOL)
         evaluations += result.evaluations
         x = _exchange(problem, result.x, *args)
     return x, evaluations

@@ -11,13 +11,14 @@ from helpers.adversarial import bracket
 from helpers.adversarial.objective import PricedProblem, margin, succeeds
 from helpers.adversarial.tasks import tasks
 from helpers.solver.best import Best
-from helpers.solver.lbfgsb import RUNNING, Solver
+from helpers.solver.box import Box
+from helpers.solver.lbfgsb import RUNNING, Options, Solver
 
 PAIRS = 5  # the memory of the solver: more pairs cost more than they save here
 # Each solve is a step of a search, from where the last one ended: a loose test does, and a finer one for the sharper
 # stages, whose loss hardly changes with c.
 FTOL, FTOL_SHARP = 1e-3, 1e-4
-ITERATIONS, EVALUATIONS, TRIALS = 60, 15000, 20  # of one solve; the first ends what does not converge
+ITERATIONS = 60  # of one solve: it ends what does not converge
 GAP = 5e-4  # an image is done when its ‖r‖ is within this of ‖r‖ at a c that fails: the lemma's bound for any smaller c
 SOLVES = 30  # of one image at one sharpness
 CROWDED = 0.93  # ended rows are dropped when fewer than this part is open: dropping copies the memory of all others
@@ -47,12 +48,13 @@ class Search:
             self._furnish(len(task[0]))
             place = torch.arange(self.places, device=self.row.device)
             image = self._move_in(place, task)
-            options = PAIRS, FTOL, 0.0, ITERATIONS, EVALUATIONS, TRIALS
-            solver = Solver(self.problem, image.clone(), 0.0, 1.0, self._arguments(place, image), *options)
+            options = Options(maxcor=PAIRS, ftol=FTOL, gtol=0.0, maxiter=ITERATIONS)
+            args = self._arguments(place, image)
+            solver = Solver(self.problem, image.clone(), Box(0.0, 1.0), place, args, options)
             solver.eps = max(solver.eps, torch.finfo(self.classifier.dtype).eps)
             while len(solver.x):
                 solver.step()
-                ended = ((solver.code != RUNNING) & self.open[solver.args[-1]]).nonzero().squeeze(1)
+                ended = ((solver.code != RUNNING) & self.open[solver.row]).nonzero().squeeze(1)
                 if len(ended):
                     self._go_on(solver, ended)
         self._judge()
@@ -102,7 +104,7 @@ class Search:
             old[place] = new
 
     def _arguments(self, place, image):
-        return image, self.target[place], self.log_c[place].exp(), self.schedule[self.stage[place]], place
+        return image, self.target[place], self.log_c[place].exp(), self.schedule[self.stage[place]]
 
     def _watch(self, x, size, logits, c, place):
         """Count the point, and keep it where it is the best that succeeds."""
@@ -114,11 +116,11 @@ class Search:
 
     def _go_on(self, solver, ended):
         """Give every row in ``ended`` its next c, and the places of those that are done the next tasks."""
-        place, image = solver.args[-1][ended], solver.args[0][ended]
+        place, image = solver.row[ended], solver.args[0][ended]
         x, over, fits = self._advance(place, image, solver.x[ended])
         on = ~over
         if on.any():
-            self._start(solver, ended[on], self._arguments(place[on], image[on]), x[on], fits[on])
+            self._start(solver, ended[on], place[on], image[on], x[on], fits[on])
         if not over.any():
             return
         self._finish(place[over])
@@ -126,16 +128,16 @@ class Search:
         if task:
             free, place = ended[over][: len(task[0])], place[over][: len(task[0])]
             image = self._move_in(place, task)
-            self._start(solver, free, self._arguments(place, image), image, torch.zeros_like(place).bool())
-        busy = self.open[solver.args[-1]]
+            self._start(solver, free, place, image, image, torch.zeros_like(place).bool())
+        busy = self.open[solver.row]
         if busy.sum() <= CROWDED * len(busy):
             solver.keep(busy.nonzero().squeeze(1))
 
-    def _start(self, solver, index, args, x, fits):
+    def _start(self, solver, index, place, image, x, fits):
         """Minimise from ``x`` in the rows ``index`` of the solver; their memory stays where it ``fits``."""
         solver.memory.forget(index[~fits])
-        solver.ftol[index] = self.ftol[self.stage[args[-1]]]
-        solver.restart(index, x, args)
+        solver.ftol[index] = self.ftol[self.stage[place]]
+        solver.restart(index, x, place, self._arguments(place, image))
 
     def _advance(self, place, image, x):
         """Take in the minimisers ``x`` (k, n) at the present c of these places.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from helpers.solver.best import Best
 from helpers.solver.cauchy_point import cauchy_point
 from helpers.solver.compact import Memory
 from helpers.solver.inputs import check_problem
@@ -82,16 +83,13 @@ def minimize(fun, x0, lower=None, upper=None, args=(), **options):
     options = Options(**options)
     x, box, args = check_problem(x0, lower, upper, args)
     batch = len(x)
-    best_x, best_value = x.clone(), x.new_full((batch,), torch.nan)
+    best = Best(x, torch.nan)
     iterations, evaluations, code = (torch.zeros(batch, dtype=torch.long, device=x.device) for _ in range(3))
 
     def watched(x, row, *args):
         value = fun(x, *args)
         if torch.is_tensor(value) and value.shape == row.shape:
-            seen = value.detach()
-            better = torch.isfinite(seen) & ~(seen >= best_value[row])
-            put = row[better]
-            best_x[put], best_value[put] = x.detach()[better], seen[better]
+            best.watch(row, x.detach(), value.detach(), torch.isfinite(value.detach()))
         return value
 
     if batch:
@@ -107,7 +105,7 @@ def minimize(fun, x0, lower=None, upper=None, args=(), **options):
                 break
             solver.step()
     status = tuple(_REASONS[c] for c in code.tolist())
-    return MinimizeResult(best_x, best_value, iterations, evaluations, code <= _ROUNDING, status)
+    return MinimizeResult(best.x, best.value, iterations, evaluations, code <= _ROUNDING, status)
 
 
 class Solver:

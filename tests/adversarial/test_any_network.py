@@ -10,6 +10,7 @@ from helpers import attack, c_path, load_network
 NETWORKS = {
     "FC100-100-10": lambda: load_network("FC100-100-10"),
     "AE400-10": lambda: load_network("AE400-10"),
+    "CNN": lambda: load_network("CNN"),
     "convolutions": convolutional,
 }
 
