@@ -91,7 +91,7 @@ class Lesson:
         """The opening line that the lesson should have, up to its running time."""
         return (
             f"*Main line: {self.main.minutes} minutes. Going deeper: {self.deeper.minutes} more. "
-            f"Exercises: {sum(self.exercises)}. Runs in about "
+            f"Exercises: {sum(self.exercises)} minutes. Runs in about "
         )
 
 

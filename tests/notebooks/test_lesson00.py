@@ -5,8 +5,11 @@ import io
 import re
 
 import nbformat
+import numpy as np
 import pytest
 from notebook_tools import NOTEBOOKS, ROOT, cells
+
+from helpers import checks
 
 PATH = NOTEBOOKS / "00_start_here.ipynb"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -67,6 +70,22 @@ def test_priced_gives_the_gradient_of_its_value(ran, c):
     assert value > 0 and (ahead - behind) / (2 * step) == pytest.approx(gradient @ direction, rel=1e-5)
 
 
+@pytest.mark.parametrize("kept", [0, 1, 4])
+def test_the_two_loops_are_those_of_lesson_04(kept):
+    def two_loop(path, *tags):
+        source = next(cell.source for cell in cells(path, *tags) if "def two_loop(" in cell.source)
+        scope = {"np": np, "checks": checks}
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(source, scope)
+        return scope["two_loop"]
+
+    rng = np.random.default_rng(kept)
+    pairs = [(s, np.arange(1, 7) * s) for s in rng.normal(size=(kept, 6))]
+    g = rng.normal(size=6)
+    lesson_04 = two_loop(next(NOTEBOOKS.glob("04_*.ipynb")), "solution")
+    assert two_loop(PATH)(g, pairs, 0.5) == pytest.approx(lesson_04(g, pairs, 0.5), rel=1e-12)
+
+
 def test_what_is_looked_up_is_there():
     prose = "\n".join(cell.source for cell in _prose())
     headings = {line.lstrip("# ").replace(" ", "-") for line in prose.splitlines() if line.startswith("#")}
@@ -75,7 +94,7 @@ def test_what_is_looked_up_is_there():
 
 
 def test_the_notation_has_one_row_a_letter():
-    table = next(cell.source for cell in _prose() if "\n## Notation\n" in cell.source)
+    table = next(cell.source for cell in _prose() if cell.source.startswith("## Notation\n"))
     rows = re.findall(r"^\| ((?:\$|`)[^|]+) \| ([^|]+) \| (\d\d) \|$", table, re.MULTILINE)
     assert len(rows) > 35 and all(meaning.strip() for _, meaning, _ in rows)
     # b is the one letter with two rows: the literature's name of an offset, and the second loop's coefficient.

@@ -8,7 +8,7 @@ from notebook_tools import NOTEBOOKS, ROOT, notebooks
 
 LESSONS = notebooks()
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-OPENING = "*Main line: 10 minutes. Going deeper: 5 more. Exercises: 35. Runs in about 4 s.*"
+OPENING = "*Main line: 10 minutes. Going deeper: 5 more. Exercises: 35 minutes. Runs in about 4 s.*"
 
 
 def made(folder, *cells, name="03_a_question.ipynb"):
@@ -29,7 +29,7 @@ def made(folder, *cells, name="03_a_question.ipynb"):
 def path(tmp_path):
     return made(
         tmp_path,
-        f"# 03 · A question\n\n{OPENING}\n\n" + "word " * 700,  # 724 words with those below: 4.8 minutes
+        f"# 03 · A question\n\n{OPENING}\n\n" + "word " * 700,  # 725 words with those below: 4.8 minutes
         "> x = 1\n\n" * 20,  # 1 minute
         ">>" + "y = 2\n" * 500,
         "### Exercise 3.1 · One · ●○○ · 10 minutes\n",
@@ -85,7 +85,7 @@ def test_minutes(words, lines, formulas, minutes):
 def test_a_lesson_is_counted_in_two_parts(path):
     lesson = lesson_map.read(path)
     assert lesson.title == "03 · A question" and lesson.exercises == (10, 25) and lesson.openings == (OPENING,)
-    assert lesson.main == lesson_map.Size(words=3 + 15 + 700 + 5 + 1, lines=20, formulas=2)
+    assert lesson.main == lesson_map.Size(words=3 + 16 + 700 + 5 + 1, lines=20, formulas=2)
     assert lesson.deeper == lesson_map.Size(words=2 + 700 + 5, lines=0, formulas=0)
     assert (lesson.main.minutes, lesson.deeper.minutes) == (10, 5)
     assert lesson_map.row(lesson) == "| [03 · A question](03_a_question.ipynb) | 10 min | 15 min | 2, 35 min |"
@@ -125,6 +125,7 @@ def test_the_running_time_may_be_any(path):
         ("line: 10 minutes", "line: 15 minutes"),
         ("deeper: 5 more", "deeper: 0 more"),
         ("Exercises: 35", "Exercises: 3"),
+        ("35 minutes. Runs", "35. Runs"),
         ("4 s.*", "4 seconds.*"),
         ("10 minutes. Going", "10 min. Going"),
         ("· 25 minutes", "· 20 minutes"),
