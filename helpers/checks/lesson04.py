@@ -1,4 +1,4 @@
-"""Checks of lesson 04: the two loops, the scale in their middle, the memory of pairs, and the compact form."""
+"""Checks of lesson 04: the two loops, the scale that they start from, the memory of pairs, and the compact form."""
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def two_loop(candidate):
         expect(
             np.allclose(H, H.T, rtol=1e-8, atol=1e-8),
             f"H y = s holds for the newest pair, but H is not symmetric, by {np.abs(H - H.T).max():.2g} ({m} pairs): "
-            "the second loop adds (a - b) s, with b = y'r / s'y",
+            "the second loop adds (a - b) s to Hq, with b = y'Hq / s'y",
         )
         across = np.linalg.svd(s[None])[2][1:]  # the vectors orthogonal to s, on which the newest update acts as I
         change = np.abs(across @ (H - older) @ across.T).max()

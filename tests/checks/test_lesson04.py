@@ -49,7 +49,7 @@ BOTH_BACKWARDS = ("zip(pairs, reversed(a), strict=True)", "zip(reversed(pairs), 
         ([OWN_A], "An a meets the wrong pair"),
         ([("gamma * q", "q")], "gamma is missing between the two loops"),
         ([("gamma * q", "q / gamma")], "gamma is inverted; it multiplies q"),
-        ([("return r", "return -r")], "the minus sign comes later"),
+        ([("return Hq", "return -Hq")], "the minus sign comes later"),
         ([("a_i - b", "a_i + b")], "but H is not symmetric, by"),
         ([("q = q - a[-1] * y", "q -= a[-1] * y")], "it changes its argument q in place"),
         ([("reversed(pairs)", "pairs[:0:-1]"), ("zip(pairs,", "zip(pairs[1:],")], "H y = s fails for the newest pair"),
@@ -109,7 +109,7 @@ def test_remember_mistakes(capsys, changes, message):
     assert out.startswith("remember: not yet") and message in out
 
 
-INVERSE = "np.linalg.inv(K)"
+INVERSE = "np.linalg.inv(M_inverse)"
 
 
 def with_cholesky(S, Y, theta):
@@ -132,11 +132,11 @@ LOWER = "np.tril(SY, -1)"
         ([(LOWER, "np.tril(Y.T @ S, -1)")], "B s = y fails for the newest of 2 pairs"),
         ([(LOWER, "0 * SY")], "B s = y fails for the newest of 2 pairs"),
         ([("np.block([[-D", "np.block([[D")], "the sign of D"),
-        ([(INVERSE, "K")], "not inverted"),
+        ([(INVERSE, "M_inverse")], "not inverted"),
         ([("theta * S.T @ S]]", "S.T @ S]]")], "the lower right block must be theta S'S"),
         ([("np.hstack([Y, theta * S])", "np.hstack([Y, S])")], "theta is missing"),
         ([("np.hstack([Y, theta * S])", "np.hstack([theta * S, Y])")], "in different orders"),
-        ([("np.hstack([Y, theta * S]), np.linalg.inv(K)", "K")], "return two things: W, M"),
+        ([("np.hstack([Y, theta * S]), np.linalg.inv(M_inverse)", "M_inverse")], "return two things: W, M"),
     ],
 )
 def test_compact_mistakes(capsys, changes, message):
@@ -199,16 +199,16 @@ def test_two_loop_in_another_form(capsys, candidate):
     "changes",
     [
         [("/ (s @ y))\n", "/ (y @ y))\n")],  # rho with y'y
-        [("b = (y @ r) / (s @ y)", "b = (y @ q) / (s @ y)")],  # b from q, without gamma
-        [("b = (y @ r) / (s @ y)", "b = (s @ r) / (s @ y)")],  # b with s
+        [("b = (y @ Hq) / (s @ y)", "b = (y @ q) / (s @ y)")],  # b from q, without gamma
+        [("b = (y @ Hq) / (s @ y)", "b = (s @ Hq) / (s @ y)")],  # b with s
         [("q - a[-1] * y", "q - a[-1] * s"), ("(a_i - b) * s", "(a_i - b) * y")],  # s and y exchanged half-way
         [("for s, y in reversed", "for y, s in reversed"), ("for (s, y), a_i", "for (y, s), a_i")],  # the B of DFP
-        [("r = gamma * q", "r = gamma * gamma * q")],
-        [("return r", "return gamma * r")],
-        [("return r", "return r if len(pairs) < 7 else r + 1e-3")],
+        [("gamma * q", "gamma * gamma * q")],
+        [("return Hq", "return gamma * Hq")],
+        [("return Hq", "return Hq if len(pairs) < 7 else Hq + 1e-3")],
         [("reversed(pairs)", "reversed(pairs[-5:])"), ("zip(pairs,", "zip(pairs[-5:],")],  # a memory of five
         [("(a_i - b) * s", "(b - a_i) * s")],
-        [("r = gamma * q", "r = gamma * q + 0 * np.nan")],
+        [("gamma * q", "gamma * q + 0 * np.nan")],
     ],
 )
 def test_two_loop_refuses(capsys, changes):
