@@ -110,11 +110,11 @@ def _frontier(scene, state, c, size, loss, axes):
         scene.dot(*axes.at(size[state.best], loss[state.best]), 9, "green", hollow=True)
     scene.dot(*axes.at(*now), 6, "orange")
     right, top = axes.x + axes.width, axes.y + 12
-    keys = [("dashed: slope −c through this c", "ink")]
+    keys = ["orange: this c; dashed: its slope −c"]
     if state.best is not None:
-        keys.append(("green ring: largest c that succeeds", "soft"))
-    for k, (words, colour) in enumerate(keys):
-        scene.text(right, top + 16 * k, words, 11, "end", colour, halo=True)
+        keys.append("green ring: largest c that succeeds")
+    for k, words in enumerate(keys):
+        scene.text(right, top + 16 * k, words, 11, "end", "soft", halo=True)
 
 
 def _best(scene, axes, state):

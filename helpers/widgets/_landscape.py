@@ -71,7 +71,7 @@ def model(entry):
 
 
 def model_contours(entry, view):
-    """The contours of the entry's model in ``view``, at the levels of the function there; none where it has no model."""
+    """The contours of the entry's model in ``view``, at the function's levels there; none without a model."""
     B = model(entry)
     if B is None or entry.get("g") is None:
         return []

@@ -1,4 +1,4 @@
-"""A square of a scene that shows a view of the plane: lines cut at its edges, marks, and names set where there is room."""
+"""A square of a scene that shows a view of the plane: lines cut at its edges, marks, and names where there is room."""
 
 from itertools import pairwise
 
@@ -75,6 +75,7 @@ class Panel:
             name = _joined(members)
             reach = [(way, far) for far in (radius + 5, radius + 16) for way in WAYS]
             boxes = np.array([_beside(place, way, far, LETTER * len(name)) for way, far in reach])
+            boxes = self._pushed_inside(boxes, [way for way, _ in reach])
             cost = self._costs(boxes, taken) + self._doubts(boxes, place) + np.linspace(0, 0.3, len(boxes))
             ((x0, _), (x1, y1)), ((way, _), _) = boxes[cost.argmin()], reach[cost.argmin()]
             taken.append(boxes[cost.argmin()])
@@ -88,6 +89,13 @@ class Panel:
                 self._names[k] = other, max(size, radius), [*members, (place, name)]
                 return
         self._names.append((place, radius, [(place, name)]))
+
+    def _pushed_inside(self, boxes, ways):
+        """The ``boxes``, those above and below their marks moved sideways as far as they stick out of the square."""
+        (left, _), (right, _) = self._corners()
+        out = (left + 3 - boxes[:, 0, 0]).clip(0) - (boxes[:, 1, 0] - right + 3).clip(0)
+        boxes[:, :, 0] += (out * [across == 0 for across, _ in ways])[:, None]
+        return boxes
 
     def _costs(self, boxes, taken):
         """What is wrong with each of the ``boxes`` (k, 2, 2): out of the square, on other names, on marks, on lines."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helpers.widgets._landscape import close_up, holds, model_contours, places_of_step, projected_path
+from helpers.widgets._landscape import close_up, model, model_contours, places_of_step, projected_path
 from helpers.widgets._panel import Panel, is_part
 from helpers.widgets._scene import Scene
 
@@ -108,8 +108,7 @@ def _step(panel, state, trace, problem):
         panel.leg(projected_path(entry, problem.lower, problem.upper), "orange", 3)
         if state.subspace is not None:
             panel.leg([state.cauchy, state.subspace], "green", 2, "dash")
-    if holds(problem.view, problem.view.minimum or (np.inf, np.inf)):
-        _put(panel, "minimum", problem.view.minimum, "minimum")
+    _put(panel, "minimum", problem.view.minimum, "minimum")
     _points(panel, state, after)
     panel.write_names()
 
@@ -136,7 +135,7 @@ def _ground(panel, title, state, trace, problem):
     panel.box(problem.lower, problem.upper)
     scene.border(axes.x, axes.y, axes.width, "soft")
     before = [entry["x"] for entry in trace[: state.step + 1]]
-    panel.leg(before, "blue")
+    panel.leg(before, "blue", 1.2)  # thinner than the step that is taken from here
     for point in before[:-1]:
         panel.mark(point, "blue", 2.5)
 
@@ -183,7 +182,7 @@ def _facts(scene, state, trace, boxed, top):
         ("subspace", "subspace minimiser", _pair(state.subspace), "subspace"),
         ("evaluations", "evaluations so far", _maybe(state.evaluations, "d"), None),
         ("g_norm", "max |P(x − g) − x|" if boxed else "max |g|", _maybe(state.g_norm, ".2e"), None),
-        ("B", "curvatures of the model", curvatures, None),
+        ("model", "curvatures of the model", curvatures, None),
         ("target", trial, _pair(state.target), "target"),
         ("alpha", "step length α, blue ring", _maybe(state.alpha, ".4g"), "after"),
     ]
@@ -199,14 +198,7 @@ def _facts(scene, state, trace, boxed, top):
 
 
 def _knows(entry, key):
-    if key == "B":
-        return model_known(entry)
-    return entry.get(key) is not None
-
-
-def model_known(entry):
-    """If the entry has a model of f."""
-    return entry.get("B") is not None or all(entry.get(name) is not None for name in ("theta", "W", "M"))
+    return model(entry) is not None if key == "model" else entry.get(key) is not None
 
 
 def _maybe(value, style):

@@ -58,7 +58,8 @@ class PerturbationInspector(View):
         network: the network that was attacked; without it the pictures carry no predictions.
 
     Reading: ``state`` (InspectorState). Setting: ``index`` (a place in ``result``), ``row``, ``column``, ``seed``,
-    ``threshold_menu.value``, ``outline_button.value``. Hover over the heat map to read a pixel; by keyboard, use the row and column sliders.
+    ``threshold_menu.value``, ``outline_button.value``. Hover over the heat map to read a pixel; by keyboard, use
+    the row and column sliders.
 
     Raises TypeError for what is no AttackResult, ValueError where no image succeeded or is no square picture.
     """

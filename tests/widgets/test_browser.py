@@ -100,6 +100,14 @@ def drive_inspector(inspector):
     state, pixel = agree(said)
     assert (state["row"], state["column"]) == (10, 15)
 
+    outlines, toggle = inspector.picture.locator("path"), inspector.place.get_by_role("button", name="outline what")
+    assert outlines.count() == 0 and not state["outlines"]
+    for act, count in ((toggle.click, 2), (lambda: toggle.press("Space"), 0)):
+        act()
+        inspector.picture.get_by_text("dashed outline").wait_for(state="attached" if count else "detached")
+        state, _ = agree(inspector.label())
+        assert outlines.count() == count and state["outlines"] == bool(count)
+
     def under_the_mouse(where):
         """The title of what lies under the mouse above the middle of the pixel ``where``."""
         there = inspector.picture.locator("rect").filter(has=page.locator("title", has_text=where))
