@@ -8,7 +8,7 @@ from helpers.widgets._axes import Axes
 from helpers.widgets._landscape import holds
 
 LETTER, TALL = 7.8, 13  # the width of a letter and the height of a name, about, in a scene's pixels
-TOGETHER, SAME = 9, 0.5  # marks as near as this, in pixels, share a name; as near as this they are one point
+TOGETHER = 9  # marks as near as this, in pixels, share a name
 WAYS = [(1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1)]  # to look for room, the best first
 
 
@@ -18,7 +18,7 @@ class Panel:
     def __init__(self, scene, view, left, top, side):
         self.scene, self.view = scene, view
         self.axes = Axes(left, top, side, side, view.xlim, view.ylim)
-        self._marks, self._names, self._lines = [], [], []
+        self._marks, self._names, self._lines = [], [], []  # for write_names()
 
     def contours(self, lines, colour, width, dash=None):
         """Draw ``lines``, (k, 2) arrays of points that all lie in the view."""
@@ -38,6 +38,7 @@ class Panel:
                 if low <= wall <= high:
                     ends = ([wall, wall], [y0, y1]) if i == 0 else ([x0, x1], [wall, wall])
                     self.scene.line(self.axes.at(*ends), "ink", 1.6)
+                    self._lines.append(np.linspace(*self.axes.at(*ends), 40))
 
     def leg(self, points, colour, width=2, dash=None):
         """The parts of the line through ``points`` that are in view."""
@@ -56,7 +57,10 @@ class Panel:
         self.scene.mark(*place, radius, colour, shape=shape, hollow=hollow)
         self._marks.append((place, radius))
         if name:
-            self._name(place, radius, name)
+            beside = [members for members in self._names if np.hypot(*(place - members[0][0])) < TOGETHER]
+            if not beside:
+                self._names.append([])
+            (beside or self._names)[-1].append((place, radius, name, np.array(point, float)))
 
     def frame_of(self, view):
         """Outline the smaller ``view``, of which another panel is the magnified copy."""
@@ -71,8 +75,8 @@ class Panel:
     def write_names(self):
         """Set each name beside its mark, where it covers least of what is drawn."""
         taken = []
-        for place, radius, members in self._names:
-            name = _joined(members)
+        for members in self._names:
+            name, (place, radius) = _joined(members), _round(members)
             reach = [(way, far) for far in (radius + 5, radius + 16) for way in WAYS]
             boxes = np.array([_beside(place, way, far, LETTER * len(name)) for way, far in reach])
             boxes = self._pushed_inside(boxes, [way for way, _ in reach])
@@ -81,14 +85,6 @@ class Panel:
             taken.append(boxes[cost.argmin()])
             x, anchor = {1: (x0, "start"), 0: ((x0 + x1) / 2, "middle"), -1: (x1, "end")}[way]
             self.scene.text(x, y1 - 2, name, 13, anchor, halo=True)
-
-    def _name(self, place, radius, name):
-        """Keep the name; what lies on another mark, or nearly, shares that mark's."""
-        for k, (other, size, members) in enumerate(self._names):
-            if np.hypot(*(place - other)) < TOGETHER:
-                self._names[k] = other, max(size, radius), [*members, (place, name)]
-                return
-        self._names.append((place, radius, [(place, name)]))
 
     def _pushed_inside(self, boxes, ways):
         """The ``boxes``, those above and below their marks moved sideways as far as they stick out of the square."""
@@ -118,7 +114,7 @@ class Panel:
         """For each box, whether a name there seems to be that of a named mark other than the one at ``place``."""
         low, high = boxes[:, 0], boxes[:, 1]
         gap = np.hypot(*(place - np.clip(place, low, high)).T)
-        others = [other for other, _, _ in self._names if other is not place]
+        others = [mark for members in self._names for mark, *_ in members if np.hypot(*(mark - place)) > TOGETHER]
         return sum(6.0 * (np.hypot(*(other - np.clip(other, low, high)).T) < gap + 2) for other in others) + 0.1 * gap
 
     def _corners(self):
@@ -149,13 +145,19 @@ def _beside(place, way, far, wide):
     return np.array([middle - half, middle + half])
 
 
+def _round(members):
+    """The middle of a circle round all these marks, and its radius."""
+    middle = np.mean([place for place, *_ in members], axis=0)
+    return middle, max(np.hypot(*(place - middle)) + radius for place, radius, *_ in members)
+
+
 def _joined(members):
     """The names of marks that lie together: of one point "a = b", of neighbours "a, b"."""
     groups = []
-    for place, name in members:
-        same = [names for other, names in groups if np.hypot(*(place - other)) < SAME]
+    for _, _, name, point in members:
+        same = [names for other, names in groups if np.allclose(point, other, rtol=1e-9, atol=1e-12)]
         if same:
             same[0].append(name)
         else:
-            groups.append((place, [name]))
+            groups.append((point, [name]))
     return ", ".join(" = ".join(names) for _, names in groups)

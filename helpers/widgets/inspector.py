@@ -87,8 +87,9 @@ class PerturbationInspector(View):
         self.outline_button = ipywidgets.ToggleButton(description="outline what the box holds", layout=wide)
         row_of = ipywidgets.Layout(flex_flow="row wrap")
         super().__init__(
-            ipywidgets.Box([self.slider, self.threshold_menu, self.noise_button], layout=row_of),
-            ipywidgets.Box([self.row_slider, self.column_slider, self.outline_button], layout=row_of),
+            ipywidgets.Box([self.slider, self.threshold_menu], layout=row_of),
+            ipywidgets.Box([self.row_slider, self.column_slider], layout=row_of),
+            ipywidgets.Box([self.noise_button, self.outline_button], layout=row_of),
         )
         self.slider.observe(self._chosen, "value")
         for control in (self.row_slider, self.column_slider, self.threshold_menu, self.outline_button):

@@ -76,7 +76,8 @@ def test_marks_that_lie_together_share_a_name(panel):
     panel.mark((5, 5), "red", 6, shape="diamond", name="b")
     panel.mark((5.2, 5.2), "orange", 6, shape="square", name="c")
     panel.mark((8, 8), "blue", 6, name="d")
-    assert set(names(panel)) == {"a = b, c", "d"}
+    panel.mark((8, 8.001), "red", 6, shape="diamond", name="e")  # not to be seen, but not the same
+    assert set(names(panel)) == {"a = b, c", "d, e"}
 
 
 def test_a_name_is_nearer_to_its_own_mark_than_to_another(panel):
