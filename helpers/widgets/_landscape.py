@@ -35,13 +35,13 @@ def landscape(trace, fun, lower, upper):
     return _seen(u, v, values, WHOLE_SHARES, minimum)
 
 
-def close_up(points, fun, view):
-    """A magnified copy of ``view``, round those of the ``points`` that it holds."""
+def close_up(points, fun, view, grid=51):
+    """A magnified copy of ``view``, round those of the ``points`` that it holds, from a ``grid`` by grid of values."""
     inside = np.array([point for point in points if holds(view, point)], float)
     low, high = inside.min(0), inside.max(0)
     whole = np.ptp(view.xlim)
     middle, half = (low + high) / 2, 0.68 * max((high - low).max(), NEAREST * whole)
-    return _seen(*_values(middle - half, middle + half, fun, 51), CLOSE_SHARES)
+    return _seen(*_values(middle - half, middle + half, fun, grid), CLOSE_SHARES)
 
 
 def places_of_step(trace, step):

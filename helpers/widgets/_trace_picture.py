@@ -37,7 +37,7 @@ class Problem:
 
 def trace_label(state):
     """The picture in words."""
-    words = [f"Iteration {state.step} of {state.last}: x = {_pair(state.x)}, f = {state.f:.4g}"]
+    words = [f"Iteration {state.step} of {state.last}: x = {_pair(state.x)}, F = {state.f:.4g}"]
     if state.g_norm is not None:
         words.append(f"projected gradient {state.g_norm:.2g}")
     if state.curvatures is not None:
@@ -70,7 +70,8 @@ def trace_scene(state, trace, problem):
             scene.text(square[0], TOP - 8, "no path: the run ends here", 12)
         else:
             points = projected_path(trace[state.step], problem.lower, problem.upper)
-            _path(Panel(scene, close_up(points, problem.fun, problem.view), *square), state, trace, problem)
+            nearer = close_up(points, problem.fun, problem.view, 31)  # from so near a function is smooth
+            _path(Panel(scene, nearer, *square), state, trace, problem)
     _legend(scene, state, step[0], below + 38)
     _facts(scene, state, trace, problem.boxed, below + 80)
     return scene
@@ -124,7 +125,7 @@ def _path(panel, state, trace, problem):
 
 
 def _ground(panel, title, state, trace, problem):
-    """What a magnified panel stands on: contours of f and of the model, the box, the way that led here, the edge."""
+    """What a magnified panel stands on: contours of F and of its model, the box, the way that led here, the edge."""
     scene, axes = panel.scene, panel.axes
     scale = float(f"{np.ptp(problem.view.xlim) / np.ptp(axes.xlim):.2g}")
     scene.text(axes.x, axes.y - 8, f"{title}, {scale:,g} times as large" if scale > 1 else title, 12)
@@ -161,9 +162,9 @@ def _after(state, trace):
 
 
 def _legend(scene, state, left, y):
-    entries = [("f", "faint", None)]
+    entries = [("F", "faint", None)]
     if state.curvatures is not None:
-        entries.append(("the model of f, at the same levels", "purple", "dash"))
+        entries.append(("the model of F, at the same levels", "purple", "dash"))
     for words, colour, dash in entries:
         scene.line([(left, y - 4), (left + 26, y - 4)], colour, 2, dash=dash)
         scene.text(left + 33, y, words, 12)
@@ -176,7 +177,7 @@ def _facts(scene, state, trace, boxed, top):
     trial = f"first trial x̄, {state.how}" if state.how else "first trial of the line search"
     facts = [
         ("x", "iteration", f"{state.step} of {state.last}", None),
-        ("f", "f(x)", f"{state.f:.6g}", None),
+        ("f", "F(x)", f"{state.f:.6g}", None),
         ("x", "x, the iterate", _pair(state.x), "x"),
         ("cauchy", "Cauchy point xᶜ", _pair(state.cauchy), "cauchy"),
         ("subspace", "subspace minimiser", _pair(state.subspace), "subspace"),

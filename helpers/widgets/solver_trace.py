@@ -49,7 +49,7 @@ def state_at(trace, step):
 class SolverTrace(View):
     """Step through the iterations of a solver on a problem with two variables.
 
-    Side by side: the run so far with the minimum, as far as the solver or a grid knows it; the step from near, with f
+    Side by side: the run so far with the minimum, as far as the solver or a grid knows it; the step from near, with F
     and its model at the same levels; and, where the trace holds Cauchy points, the projected path from nearer.
 
     Args:

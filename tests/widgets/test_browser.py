@@ -139,7 +139,7 @@ def drive_trace(trace):
     def agree(said):
         state = trace.state()
         count = f"{state['step']} of {state['last']}"
-        assert f"Iteration {count}: {point('x = ', state['x'])}, f = {state['f']:.4g}" in said
+        assert f"Iteration {count}: {point('x = ', state['x'])}, F = {state['f']:.4g}" in said
         for name, key in (("Cauchy point ", "cauchy"), ("first trial of the line search ", "target")):
             assert point(name, state[key]) in said if state[key] else name not in said
         if state["alpha"] is not None:
