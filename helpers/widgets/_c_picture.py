@@ -56,7 +56,7 @@ def _bars(scene, state, left, top):
     for row, k in enumerate(shown):
         y, p = top + row * step, state.probabilities[k]
         target = k == state.target
-        scene.text(left + 14, y + 0.74 * step, str(k), 12, "end", "ink", target)
+        scene.text(left + 14, y + 0.74 * step, str(k), 12, "end", bold=target)
         scene.rect(left + 20, y + 2, max(150 * p, 0.5), step - 4, "orange" if target else "blue")
         mark = f"{p:.2f}{' ◂ predicted' if k == state.prediction else ''}"
         scene.text(left + 25 + 150 * p, y + 0.74 * step, mark, 11)

@@ -100,13 +100,7 @@ def drive_inspector(inspector):
     state, pixel = agree(said)
     assert (state["row"], state["column"]) == (10, 15)
 
-    outlines, toggle = inspector.picture.locator("path"), inspector.place.get_by_role("button", name="outline what")
-    assert outlines.count() == 0 and not state["outlines"]
-    for act, count in ((toggle.click, 2), (lambda: toggle.press("Space"), 0)):
-        act()
-        inspector.picture.get_by_text("dashed outline").wait_for(state="attached" if count else "detached")
-        state, _ = agree(inspector.label())
-        assert outlines.count() == count and state["outlines"] == bool(count)
+    drive_outlines(inspector)
 
     def under_the_mouse(where):
         """The title of what lies under the mouse above the middle of the pixel ``where``."""
@@ -131,6 +125,17 @@ def drive_inspector(inspector):
         after = pictures()
         assert before[:3] == after[:3] and before[3] != after[3]
         before = after
+
+
+def drive_outlines(inspector):
+    """The outlines of what the box holds come and go with their button, by mouse and by keyboard."""
+    outlines = inspector.picture.locator("path")
+    toggle = inspector.place.get_by_role("button", name="outline what the box holds")
+    assert outlines.count() == 0 and not inspector.state()["outlines"]
+    for act, count in ((toggle.click, 2), (lambda: toggle.press("Space"), 0)):
+        act()
+        inspector.picture.get_by_text("dashed outline").wait_for(state="attached" if count else "detached")
+        assert outlines.count() == count and inspector.state()["outlines"] == bool(count)
 
 
 def drive_trace(trace):
