@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "tests"))
+sys.path[:0] = [str(HERE.parent / folder) for folder in ("tests", "notebooks")]
 
 import browser_tools  # noqa: E402
 from notebook_tools import NOTEBOOKS, cells  # noqa: E402

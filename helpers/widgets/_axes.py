@@ -27,20 +27,27 @@ class Axes:
         up = self.y + self.height * (1 - (v - self.ylim[0]) / (self.ylim[1] - self.ylim[0]))
         return np.stack([across, up], axis=-1)
 
-    def frame(self, scene, title, xlabel):
-        """Draw the axes, their ticks and their names."""
+    def frame(self, scene, title, xlabel, ylabel="", grid=True):
+        """Draw the axes, their ticks and their names; with ``grid`` a faint line at each tick of the upright axis."""
         bottom, right = self.y + self.height, self.x + self.width
         for value in decades(*self.xlim) if self.log else ticks(*self.xlim):
             (place,) = self.at([value], [self.ylim[0]])
             scene.line([(place[0], bottom), (place[0], bottom + 4)], "soft", 1)
-            scene.text(place[0], bottom + 16, f"{value:g}", 11, "middle", "soft")
+            scene.text(place[0], bottom + 16, _number(value), 11, "middle", "soft")
         for value in ticks(*self.ylim):
             (place,) = self.at([self.xlim[0]], [value])
-            scene.line([(self.x, place[1]), (right, place[1])], "faint", 0.6)
-            scene.text(self.x - 5, place[1] + 4, f"{value:g}", 11, "end", "soft")
+            ends, colour = (self.x, right) if grid else (self.x - 4, self.x), "faint" if grid else "soft"
+            scene.line([(x, place[1]) for x in ends], colour, 0.6 if grid else 1)
+            scene.text(self.x - (5 if grid else 8), place[1] + 4, _number(value), 11, "end", "soft")
         scene.line([(self.x, self.y), (self.x, bottom), (right, bottom)], "soft", 1)
         scene.text(self.x, self.y - 8, title, 12)
         scene.text(right, bottom + 31, xlabel, 11, "end", "soft")
+        if ylabel:
+            scene.text(self.x - 52, self.y + 0.5 * self.height + 4, ylabel, 12, colour="soft")
+
+
+def _number(value):
+    return f"{value:g}".replace("-", "−")
 
 
 def decades(low, high):

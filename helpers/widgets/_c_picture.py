@@ -3,7 +3,8 @@
 import numpy as np
 
 from helpers.widgets._axes import Axes
-from helpers.widgets._scene import Scene, ink, signed, square
+from helpers.widgets._pixels import ink, signed, square
+from helpers.widgets._scene import Scene
 
 WIDTH, HEIGHT, SIDE = 900, 486, 168
 
@@ -37,7 +38,9 @@ def c_scene(state, path, image):
         scene.text(left, top - 9, title, 12)
         scene.image(left, top, SIDE, rgb)
         scene.border(left, top, SIDE)
-    scene.text(14 + SIDE + 26, top + SIDE + 16, f"red adds ink; full colour at ±{scale:.2f}", 11, colour="soft")
+    scene.text(
+        14 + SIDE + 26, top + SIDE + 16, f"red adds ink, blue removes it; full at ±{scale:.2f}", 11, colour="soft"
+    )
     _bars(scene, state, 614, top)
     _numbers(scene, state, 14, top + SIDE + 40)
     _curves(scene, state, path, top + SIDE + 98)
@@ -53,11 +56,11 @@ def _bars(scene, state, left, top):
     for row, k in enumerate(shown):
         y, p = top + row * step, state.probabilities[k]
         target = k == state.target
-        scene.text(left + 14, y + 0.74 * step, str(k), 12, "end", "ink", target)
+        scene.text(left + 14, y + 0.74 * step, str(k), 12, "end", bold=target)
         scene.rect(left + 20, y + 2, max(150 * p, 0.5), step - 4, "orange" if target else "blue")
         mark = f"{p:.2f}{' ◂ predicted' if k == state.prediction else ''}"
         scene.text(left + 25 + 150 * p, y + 0.74 * step, mark, 11)
-    scene.text(left + 20, top + SIDE + 16, f"orange: the target, {state.target}", 11, colour="soft")
+    scene.text(left + 20, top + SIDE + 16, f"bold, orange: the target, {state.target}", 11, colour="soft")
 
 
 def _numbers(scene, state, left, top):
@@ -78,6 +81,7 @@ def _numbers(scene, state, left, top):
 
 
 def _curves(scene, state, path, top):
+    """The length of r and the loss against c, and the frontier."""
     c, norm, loss = (values.double().cpu().numpy() for values in (path.c, path.norm, path.loss))
     power = "²" if state.size == "squared" else ""
     size = norm**2 if power else norm
@@ -89,22 +93,34 @@ def _curves(scene, state, path, top):
         scene.line(axes.at(c, values), colour, 2)
         scene.dot(*axes.at(c[state.index], values[state.index]), 6, "orange")
 
-    axes = Axes(646, top, 240, tall, (0, _above(size)), (0, _above(loss)))
-    axes.frame(scene, f"frontier: loss against ‖r‖{power}; slope −c", f"‖r‖{power}")
+    _frontier(scene, state, c, size, loss, Axes(646, top, 240, tall, (0, _above(size)), (0, _above(loss))))
+
+
+def _frontier(scene, state, c, size, loss, axes):
+    """The loss against the size of r, the place of the present c with its supporting line, and the best c's ring."""
+    power = "²" if state.size == "squared" else ""
+    axes.frame(scene, f"frontier: loss against ‖r‖{power}", f"‖r‖{power}")
     order = np.argsort(size)
     scene.line(axes.at(size[order], loss[order]), "soft", 1.2)
     for place in axes.at(size, loss):
         scene.dot(*place, 1.6, "soft")
+    now = size[state.index], loss[state.index]
+    scene.line(axes.at(*_supporting(*now, c[state.index], axes)), "ink", 1.6, dash="dash")
     if state.best is not None:
-        scene.dot(*axes.at(size[state.best], loss[state.best]), 7, "green", hollow=True)
-    scene.line(axes.at(*_supporting(size[state.index], loss[state.index], c[state.index], axes)), "red", 1.6, dash=True)
-    scene.dot(*axes.at(size[state.index], loss[state.index]), 6, "orange")
+        scene.dot(*axes.at(size[state.best], loss[state.best]), 9, "green", hollow=True)
+    scene.dot(*axes.at(*now), 6, "orange")
+    right, top = axes.x + axes.width, axes.y + 12
+    keys = ["orange: this c; dashed: its slope −c"]
+    if state.best is not None:
+        keys.append("green ring: largest c that succeeds")
+    for k, words in enumerate(keys):
+        scene.text(right, top + 16 * k, words, 11, "end", "soft", halo=True)
 
 
 def _best(scene, axes, state):
     if state.best is not None:
         x, bottom = axes.at(state.best_c, axes.ylim[0])
-        scene.line([(x, axes.y), (x, bottom)], "green", 1.4, dash=True)
+        scene.line([(x, axes.y), (x, bottom)], "green", 1.4, dash="dash")
         place, anchor = (x + 4, "start") if x < axes.x + 0.4 * axes.width else (x - 4, "end")
         scene.text(place, axes.y + 11, "largest that succeeds", 11, anchor, "soft")
 

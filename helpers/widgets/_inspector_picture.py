@@ -3,7 +3,8 @@
 import numpy as np
 
 from helpers.widgets._axes import Axes
-from helpers.widgets._scene import Scene, ink, signed
+from helpers.widgets._pixels import ink, signed
+from helpers.widgets._scene import Scene
 
 WIDTH, HEIGHT = 900, 530
 LARGE, SMALL = 364, 152  # the sides of the heat map and of the three pictures beside it
@@ -49,13 +50,8 @@ def _heat_map(scene, state, pictures, left, top):
     step = LARGE / side
     scene.text(left, top - 9, f"r: red adds ink, blue removes it; full colour at ±{scale:.3f}", 12)
     scene.image(left, top, LARGE, signed(r, scale))
-    edges = outline(pictures.adversarial == 0), outline(pictures.adversarial == 1)
-    for edge, colour in zip(edges, ("pen", "orange"), strict=True):
-        scene.segments(
-            [((left + step * a, top + step * b), (left + step * c, top + step * d)) for (a, b), (c, d) in edge],
-            colour,
-            1.3,
-        )
+    if state.outlines:
+        _outlines(scene, pictures.adversarial, left, top, step)
     x, y = left + step * state.column, top + step * state.row
     scene.border(x, y, step, "green", 3)
     for row in range(side):
@@ -68,11 +64,19 @@ def _heat_map(scene, state, pictures, left, top):
     below = top + LARGE
     pixel = f"{state.original:.3f} {state.change:+.3f} = {state.adversarial:.3f}"
     scene.text(left, below + 24, f"row {state.row}, column {state.column}: {pixel}", 15, bold=True)
-    scene.text(
-        left, below + 48, f"dark outline: x + r held at 0 by the box, {state.held_at_0} pixels", 12, colour="soft"
-    )
-    scene.text(left, below + 68, f"orange outline: held at 1, {state.held_at_1} pixels", 12, colour="soft")
-    scene.text(left, below + 88, "green square: the pixel that is read", 12, colour="soft")
+    scene.text(left, below + 48, "green square: the pixel that is read", 12, colour="soft")
+    solid, dashed = ("solid outline: ", "dashed outline: ") if state.outlines else ("", "")
+    for k, (outlined, value, count) in enumerate(((solid, 0, state.held_at_0), (dashed, 1, state.held_at_1))):
+        words = f"{outlined}x + r held at {value} by the box, {count} pixels"
+        scene.text(left, below + 68 + 20 * k, words, 12, colour="soft")
+
+
+def _outlines(scene, adversarial, left, top, step):
+    """Outline the pixels that the box holds: solid at 0, dashed at 1."""
+    for value, dash in ((0, None), (1, "dash")):
+        edges = outline(adversarial == value)
+        pairs = [((left + step * a, top + step * b), (left + step * c, top + step * d)) for (a, b), (c, d) in edges]
+        scene.segments(pairs, "pen", 1.3 if dash is None else 2.2, dash=dash)
 
 
 def outline(mask):
@@ -113,6 +117,7 @@ def _histogram(scene, state, r, left, top):
     for count, start, end in zip(counts, edges[:-1], edges[1:], strict=True):
         if count:
             (x0, y0), (x1, y1) = axes.at([start, end], [count, 0])
-            scene.rect(x0 + 0.5, y0, x1 - x0 - 1, y1 - y0, "red" if start + end > 0 else "blue")
+            colour = "soft" if start < 0 < end else "red" if start > 0 else "blue"
+            scene.rect(x0 + 0.5, y0, x1 - x0 - 1, y1 - y0, colour)
     x, bottom = axes.at(state.change, 0)
-    scene.line([(x, top), (x, bottom)], "green", 1.5, dash=True)
+    scene.line([(x, top), (x, bottom)], "green", 1.5, dash="dash")

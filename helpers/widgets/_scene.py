@@ -6,14 +6,12 @@ removes SVG. Both are drawn from one list, so that they cannot differ in what th
 
 import base64
 import io
-import struct
-import zlib
-from functools import lru_cache
 from html import escape
 
 import numpy as np
 
 from helpers import figures
+from helpers.widgets._pixels import png
 
 # Roles, not colours: a dark page has light ink. Each palette colour leans towards the ink, for contrast on both. The
 # pen draws on pictures, whose paper is always white.
@@ -43,6 +41,18 @@ STYLE = (
     + "}}</style>"
 )
 
+DASHES = {"dash": (5, 4), "dots": (1.5, 3.5)}  # lengths of ink and of gap
+# The corners of marks that are no circles, for the radius 1. A reader tells marks apart by shape, not by colour alone.
+SHAPES = {
+    "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
+    "diamond": [(0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)],
+    "triangle": [(0, -1.2), (1.2, 0.9), (-1.2, 0.9)],
+    "star": [
+        ((1.6 if k % 2 == 0 else 0.65) * np.sin(np.pi * k / 5), -(1.6 if k % 2 == 0 else 0.65) * np.cos(np.pi * k / 5))
+        for k in range(10)
+    ],
+}
+
 
 class Scene:
     """A picture of ``width`` by ``height`` pixels, y downwards. ``label`` says its content in words."""
@@ -50,17 +60,17 @@ class Scene:
     def __init__(self, width, height, label):
         self.width, self.height, self.label, self.shapes = width, height, label, []
 
-    def line(self, points, colour="ink", width=1.5, dash=False, fill=None):
-        """A polyline through ``points``; with ``fill`` a closed polygon."""
+    def line(self, points, colour="ink", width=1.5, dash=None, fill=None):
+        """A polyline through ``points``, solid, "dash" or "dots"; with ``fill`` a closed polygon, lightly filled."""
         self.shapes.append(("line", [(float(x), float(y)) for x, y in points], colour, width, dash, fill))
 
     def border(self, x, y, side, colour="faint", width=1):
         """The outline of the square whose upper left corner is (x, y)."""
         self.line([(x, y), (x + side, y), (x + side, y + side), (x, y + side), (x, y)], colour, width)
 
-    def segments(self, pairs, colour="ink", width=1.0):
+    def segments(self, pairs, colour="ink", width=1.0, dash=None):
         """Many separate segments ((x0, y0), (x1, y1))."""
-        self.shapes.append(("segments", list(pairs), colour, width))
+        self.shapes.append(("segments", list(pairs), colour, width, dash))
 
     def rect(self, x, y, width, height, fill, title=None):
         """A filled rectangle; fill "none" with a ``title`` is an invisible place to hover over."""
@@ -69,9 +79,17 @@ class Scene:
     def dot(self, x, y, radius, colour, hollow=False):
         self.shapes.append(("dot", float(x), float(y), radius, colour, hollow))
 
-    def text(self, x, y, string, size=12, anchor="start", colour="ink", bold=False):
-        """``anchor``: "start", "middle" or "end". y is the base line."""
-        self.shapes.append(("text", x, y, string, size, anchor, colour, bold))
+    def mark(self, x, y, radius, colour, shape="dot", hollow=False):
+        """A dot, or one of SHAPES, with its middle at (x, y)."""
+        if shape == "dot":
+            self.dot(x, y, radius, colour, hollow)
+        else:
+            corners = [(float(x + radius * a), float(y + radius * b)) for a, b in SHAPES[shape]]
+            self.shapes.append(("mark", corners, colour, hollow))
+
+    def text(self, x, y, string, size=12, anchor="start", colour="ink", bold=False, halo=False):
+        """``anchor``: "start", "middle" or "end". y is the base line. A ``halo`` keeps lines off the letters."""
+        self.shapes.append(("text", float(x), float(y), string, size, anchor, colour, bold, halo))
 
     def image(self, x, y, size, rgb):
         """Square pixels: ``rgb`` (rows, columns, 3) bytes, ``size`` wide and high."""
@@ -101,45 +119,6 @@ class Scene:
         return out.getvalue()
 
 
-def png(rgb):
-    """The bytes of a PNG of ``rgb`` (rows, columns, 3) uint8. Twenty times quicker than any library's encoder."""
-    rows, columns, _ = rgb.shape
-    lines = np.zeros((rows, 1 + 3 * columns), np.uint8)  # each row begins with a filter byte, 0 for none
-    lines[:, 1:] = np.ascontiguousarray(rgb).reshape(rows, -1)
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines, 1)) + chunk(b"IEND", b"")
-
-
-def ink(pixels):
-    """Pixels (rows, columns) from 0 (paper) to 1 (ink) as (rows, columns, 3) bytes."""
-    return np.repeat((255 * (1 - np.clip(pixels, 0, 1))).round().astype(np.uint8)[..., None], 3, axis=2)
-
-
-def signed(r, scale):
-    """Changes (rows, columns) as bytes: white for none, full red at +scale, full blue at −scale."""
-    return _diverging()[np.clip(np.round(127 * (1 + np.clip(r / scale, -1, 1))), 0, 254).astype(int)]
-
-
-@lru_cache(maxsize=1)
-def _diverging():
-    import matplotlib
-
-    return (255 * matplotlib.colormaps["RdBu_r"](np.linspace(0, 1, 255))[:, :3]).round().astype(np.uint8)
-
-
-def square(pixels):
-    """Pixels (784,), (1, 28, 28), ... as a NumPy array (28, 28). Raises ValueError for what is no square picture."""
-    flat = np.asarray(pixels, dtype=np.float64).ravel()
-    side = round(len(flat) ** 0.5)
-    if side * side != len(flat):
-        raise ValueError(f"the widgets draw square grey images, such as 28×28 pixels; this one has {len(flat)} values.")
-    return flat.reshape(side, side)
-
-
 def _paint(colour):
     return "none" if colour in (None, "none") else f"var(--s-{colour})"
 
@@ -148,17 +127,20 @@ def _points(points):
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
+def _svg_dash(dash):
+    return "" if dash is None else ' stroke-dasharray="{} {}"'.format(*DASHES[dash])
+
+
 def _svg_line(points, colour, width, dash, fill):
-    dashed = ' stroke-dasharray="5 4"' if dash else ""
     shape = "polyline" if fill is None else "polygon"
     opacity = "" if fill is None else ";fill-opacity:.18"
     style = f"fill:{_paint(fill)};stroke:{_paint(colour)};stroke-width:{width}{opacity}"
-    return f'<{shape} points="{_points(points)}" style="{style}"{dashed}/>'
+    return f'<{shape} points="{_points(points)}" style="{style}"{_svg_dash(dash)}/>'
 
 
-def _svg_segments(pairs, colour, width):
+def _svg_segments(pairs, colour, width, dash):
     d = "".join(f"M{a:.1f} {b:.1f}L{c:.1f} {e:.1f}" for (a, b), (c, e) in pairs)
-    return f'<path d="{d}" style="fill:none;stroke:{_paint(colour)};stroke-width:{width}"/>'
+    return f'<path d="{d}" style="fill:none;stroke:{_paint(colour)};stroke-width:{width}"{_svg_dash(dash)}/>'
 
 
 def _svg_rect(x, y, width, height, fill, title):
@@ -173,10 +155,16 @@ def _svg_dot(x, y, radius, colour, hollow):
     )
 
 
-def _svg_text(x, y, string, size, anchor, colour, bold):
+def _svg_mark(corners, colour, hollow):
+    fill = "none" if hollow else _paint(colour)
+    return f'<polygon points="{_points(corners)}" style="fill:{fill};stroke:{_paint(colour)};stroke-width:2"/>'
+
+
+def _svg_text(x, y, string, size, anchor, colour, bold, halo):
     weight = ' font-weight="600"' if bold else ""
     place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"'
-    return f'<text {place}{weight} style="fill:{_paint(colour)}">{escape(string)}</text>'
+    behind = ";paint-order:stroke;stroke:var(--s-paper);stroke-width:4;stroke-linejoin:round" if halo else ""
+    return f'<text {place}{weight} style="fill:{_paint(colour)}{behind}">{escape(string)}</text>'
 
 
 def _svg_image(x, y, size, rgb):
@@ -187,19 +175,24 @@ def _svg_image(x, y, size, rgb):
     )
 
 
+def _agg_dash(dash):
+    return "-" if dash is None else (0, DASHES[dash])
+
+
 def _agg_line(ax, order, points, colour, width, dash, fill):
     x, y = zip(*points, strict=True)
     if fill is not None:
         ax.fill(x, y, color=COLOURS[fill], alpha=0.18, lw=0, zorder=order)
         x, y = (*x, x[0]), (*y, y[0])
     if colour not in (None, "none"):
-        ax.plot(x, y, color=COLOURS[colour], lw=0.72 * width, ls=(0, (5, 3)) if dash else "-", zorder=order)
+        ax.plot(x, y, color=COLOURS[colour], lw=0.72 * width, ls=_agg_dash(dash), zorder=order)
 
 
-def _agg_segments(ax, order, pairs, colour, width):
+def _agg_segments(ax, order, pairs, colour, width, dash):
     from matplotlib.collections import LineCollection
 
-    ax.add_collection(LineCollection(pairs, colors=COLOURS[colour], linewidths=0.72 * width, zorder=order))
+    options = {"colors": COLOURS[colour], "linewidths": 0.72 * width, "linestyles": [_agg_dash(dash)], "zorder": order}
+    ax.add_collection(LineCollection(pairs, **options))
 
 
 def _agg_rect(ax, order, x, y, width, height, fill, title):
@@ -212,10 +205,19 @@ def _agg_dot(ax, order, x, y, radius, colour, hollow):
     ax.plot(x, y, "o", ms=1.44 * radius, mfc=face, mec=COLOURS[colour], mew=1.4, zorder=order)
 
 
-def _agg_text(ax, order, x, y, string, size, anchor, colour, bold):
+def _agg_mark(ax, order, corners, colour, hollow):
+    face = "none" if hollow else COLOURS[colour]
+    ax.fill(*zip(*corners, strict=True), facecolor=face, edgecolor=COLOURS[colour], lw=1.4, zorder=order)
+
+
+def _agg_text(ax, order, x, y, string, size, anchor, colour, bold, halo):
+    from matplotlib.patheffects import withStroke
+
     align = {"start": "left", "middle": "center", "end": "right"}[anchor]
     weight = "bold" if bold else "normal"
     options = {"ha": align, "va": "baseline", "color": COLOURS[colour], "weight": weight, "zorder": order}
+    if halo:
+        options["path_effects"] = [withStroke(linewidth=2.9, foreground=COLOURS["paper"])]
     ax.text(x, y, string, fontsize=0.66 * size, family="DejaVu Sans", parse_math=False, **options)
 
 
@@ -229,6 +231,7 @@ _SVG = {
     "segments": _svg_segments,
     "rect": _svg_rect,
     "dot": _svg_dot,
+    "mark": _svg_mark,
     "text": _svg_text,
     "image": _svg_image,
 }
@@ -237,6 +240,7 @@ _AGG = {
     "segments": _agg_segments,
     "rect": _agg_rect,
     "dot": _agg_dot,
+    "mark": _agg_mark,
     "text": _agg_text,
     "image": _agg_image,
 }

@@ -4,13 +4,11 @@ The slider then only chooses among pictures that the browser already holds. So i
 far away, as on Binder, or busy.
 """
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import ipywidgets
 import torch
-from tqdm.auto import tqdm
 
 from helpers.adversarial.c_path import c_path
 from helpers.widgets._c_picture import c_scene
@@ -93,37 +91,22 @@ class CSlider(View):
         )
         if not self._c.numel():
             raise ValueError("pass at least one value of c.")
-        choice = (0, int(target), norm, sharpness)
-        # Bad input is refused here, before any control exists.
-        with tqdm(desc=f"solving for {len(self._c)} values of c", unit=" passes", delay=1, leave=False) as bar:
-            self.path = self._solved(choice, bar.update)
+        self._choice = (0, int(target), norm, sharpness)
+        self.path = self._solved(self._choice)  # bad input is refused here, before any control exists
         with torch.no_grad():
             logits = network(self.images)
-        self.originals = logits.argmax(1).tolist()
+        self.originals, self._classes = logits.argmax(1).tolist(), logits.shape[1]
         if int(target) == self.originals[0]:
             raise ValueError(f"the network already says {int(target)} of this image; choose another target.")
 
-        self._classes = logits.shape[1]
-        self._choice = choice
-        values = [(f"{value:.3g}", i) for i, value in enumerate(self.path.c.tolist())]
-        start = self.path.best or 0
-        wide = {"layout": ipywidgets.Layout(width="480px"), "continuous_update": True}
-        self.slider = ipywidgets.SelectionSlider(options=values, value=start, description="c", **wide)
-        self.jump_button = ipywidgets.Button(layout=ipywidgets.Layout(width="260px"))
-        menu = partial(ipywidgets.Dropdown, layout=ipywidgets.Layout(width="190px"))
-        offered = [(f"{i + 1}: a {label}", i) for i, label in enumerate(self.originals)]
-        self.image_menu = menu(options=offered, description="image")
-        self.target_menu = menu(options=self._targets(0), value=int(target), description="target")
-        self.norm_menu = menu(options=[("c ‖r‖²", "squared"), ("c ‖r‖", "l2")], value=norm, description="penalty")
-        betas = sorted({*SHARPNESS, sharpness})
-        self.sharpness_menu = menu(options=[(f"β = {b:g}", b) for b in betas], value=sharpness, description="loss")
-        menus = [self.image_menu, self.target_menu, self.norm_menu, self.sharpness_menu]
+        menus = self._menus()
         row = ipywidgets.Layout(flex_flow="row wrap")
+        controls = ipywidgets.Box(menus, layout=row), ipywidgets.Box(self._slider_and_button(), layout=row)
         # One picture for each c. That the slider chooses among them is said to the browser, not to the kernel.
         whole = {"layout": ipywidgets.Layout(width="100%")}  # a Stack would shrink its pictures otherwise
-        canvas = ipywidgets.Stack([ipywidgets.HTML(**whole) for _ in values], selected_index=start, **whole)
+        pages = [ipywidgets.HTML(**whole) for _ in self.path.c]
+        canvas = ipywidgets.Stack(pages, selected_index=self.index, **whole)
         ipywidgets.jsdlink((self.slider, "index"), (canvas, "selected_index"))
-        controls = ipywidgets.Box(menus, layout=row), ipywidgets.Box([self.slider, self.jump_button], layout=row)
         super().__init__(*controls, canvas=canvas)
 
         self.jump_button.on_click(self._jumped)
@@ -131,6 +114,26 @@ class CSlider(View):
             each.observe(self._chosen, "value")
         self._label_button()
         self.draw()
+
+    def _menus(self):
+        """Make the four menus, which show the present choice."""
+        image, target, norm, sharpness = self._choice
+        menu = partial(ipywidgets.Dropdown, layout=ipywidgets.Layout(width="190px"))
+        offered = [(f"{i + 1}: a {label}", i) for i, label in enumerate(self.originals)]
+        self.image_menu = menu(options=offered, description="image")
+        self.target_menu = menu(options=self._targets(image), value=target, description="target")
+        self.norm_menu = menu(options=[("c ‖r‖²", "squared"), ("c ‖r‖", "l2")], value=norm, description="size of r")
+        betas = sorted({*SHARPNESS, sharpness})
+        self.sharpness_menu = menu(options=[(f"β = {b:g}", b) for b in betas], value=sharpness, description="loss")
+        return [self.image_menu, self.target_menu, self.norm_menu, self.sharpness_menu]
+
+    def _slider_and_button(self):
+        """Make the slider, at the largest c that succeeds, and the button that goes there."""
+        values = [(f"{value:.3g}", i) for i, value in enumerate(self.path.c.tolist())]
+        wide = {"layout": ipywidgets.Layout(width="480px"), "continuous_update": True}
+        self.slider = ipywidgets.SelectionSlider(options=values, value=self.path.best or 0, description="c", **wide)
+        self.jump_button = ipywidgets.Button(layout=ipywidgets.Layout(width="260px"))
+        return [self.slider, self.jump_button]
 
     @property
     def state(self):
@@ -214,25 +217,9 @@ class CSlider(View):
         self.jump_button.disabled = best is None
         self.jump_button.description = "no c succeeds" if best is None else f"largest c that succeeds: {best:.3g}"
 
-    def _solved(self, choice, tick=lambda: None):
+    def _solved(self, choice):
         if choice not in self._paths:
             image, target, norm, sharpness = choice
-            with _passes(self._network, tick):
-                options = {"norm": norm, "sharpness": sharpness}
-                self._paths[choice] = c_path(self._network, self.images[image], target, self._c, **options)
+            options = {"norm": norm, "sharpness": sharpness}
+            self._paths[choice] = c_path(self._network, self.images[image], target, self._c, **options)
         return self._paths[choice]
-
-
-@contextmanager
-def _passes(network, tick):
-    """Call ``tick`` at each forward pass, where the network is a module."""
-
-    def count(*_):
-        tick()  # and return None: a hook's answer would take the place of the logits
-
-    hook = network.register_forward_hook(count) if isinstance(network, torch.nn.Module) else None
-    try:
-        yield
-    finally:
-        if hook is not None:
-            hook.remove()

@@ -8,7 +8,7 @@ import torch
 from helpers.adversarial.result import AttackResult
 from helpers.baselines.noise import noisy
 from helpers.widgets._inspector_picture import inspector_scene
-from helpers.widgets._scene import square
+from helpers.widgets._pixels import square
 from helpers.widgets._view import View, index_of, reported
 
 THRESHOLDS = {"half a grey level": 0.5 / 255, "0.01": 0.01, "0.05": 0.05, "0.1": 0.1}
@@ -37,6 +37,7 @@ class InspectorState:
     predictions: tuple | None  # what the network says to x, x + r and x + noise; None without a network
     noise_norm: float  # ‖noise‖₂ after clipping to the box
     seed: int  # of the noise
+    outlines: bool  # if the pixels that the box holds are outlined
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class PerturbationInspector(View):
         network: the network that was attacked; without it the pictures carry no predictions.
 
     Reading: ``state`` (InspectorState). Setting: ``index`` (a place in ``result``), ``row``, ``column``, ``seed``,
-    ``threshold_menu.value``. Hover over the heat map to read a pixel; by keyboard, use the row and column sliders.
+    ``threshold_menu.value``, ``outline_button.value``. Hover over the heat map to read a pixel; by keyboard, use
+    the row and column sliders.
 
     Raises TypeError for what is no AttackResult, ValueError where no image succeeded or is no square picture.
     """
@@ -82,13 +84,15 @@ class PerturbationInspector(View):
         self.column_slider = ipywidgets.IntSlider(value=column, max=side - 1, description="column", layout=wide)
         self.threshold_menu = ipywidgets.Dropdown(options=THRESHOLDS, description="L0 above", layout=wide)
         self.noise_button = ipywidgets.Button(description="other noise of the same length", layout=wide)
+        self.outline_button = ipywidgets.ToggleButton(description="outline what the box holds", layout=wide)
         row_of = ipywidgets.Layout(flex_flow="row wrap")
         super().__init__(
-            ipywidgets.Box([self.slider, self.threshold_menu, self.noise_button], layout=row_of),
+            ipywidgets.Box([self.slider, self.threshold_menu], layout=row_of),
             ipywidgets.Box([self.row_slider, self.column_slider], layout=row_of),
+            ipywidgets.Box([self.noise_button, self.outline_button], layout=row_of),
         )
         self.slider.observe(self._chosen, "value")
-        for control in (self.row_slider, self.column_slider, self.threshold_menu):
+        for control in (self.row_slider, self.column_slider, self.threshold_menu, self.outline_button):
             control.observe(self._moved, "value")
         self.noise_button.on_click(self._shaken)
         self.draw()
@@ -118,6 +122,7 @@ class PerturbationInspector(View):
             predictions=self._said,
             noise_norm=float((noise**2).sum() ** 0.5),
             seed=self._seed,
+            outlines=self.outline_button.value,
         )
 
     @property

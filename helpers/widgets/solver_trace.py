@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import ipywidgets
 import numpy as np
 
-from helpers.widgets._trace_picture import close_up, landscape, model, trace_scene
+from helpers.widgets._landscape import landscape, model
+from helpers.widgets._trace_picture import Problem, trace_scene
 from helpers.widgets._view import View, index_of, reported
 
 
@@ -48,13 +49,15 @@ def state_at(trace, step):
 class SolverTrace(View):
     """Step through the iterations of a solver on a problem with two variables.
 
+    Side by side: the run so far with the minimum, as far as the solver or a grid knows it; the step from near, with F
+    and its model at the same levels; and, where the trace holds Cauchy points, the projected path from nearer.
+
     Args:
         trace: a list of dicts, one an iteration, with "x" (2,) and "f"; what else there is of "g" (2,), "g_norm",
             "theta", "W" (2, 2k), "M" (2k, 2k), "cauchy", "subspace", "target" (2,), "alpha", "how", "evaluations" is
             drawn as well. The model has B = theta I − W M Wᵀ; instead of these three an entry may hold "B" (2, 2).
             With "t_cauchy" and "breakpoints" (2,) the way to the Cauchy point bends at the walls.
-        fun: fun(x) -> (f, g), or f alone, for the contours: f and the model are drawn at the same levels, in a view of
-            the whole run and in one of the step from near. It is called outside the box too.
+        fun: fun(x) -> (f, g), or f alone, for the contours. It is called outside the box too.
         lower, upper: (2,) bounds, which may be infinite; None where there is no box.
 
     Reading: ``state`` (SolverTraceState). Setting: ``step``, from 0 to len(trace) − 1.
@@ -72,7 +75,8 @@ class SolverTrace(View):
             )
         self.lower = np.full(2, -np.inf) if lower is None else np.asarray(lower, float)
         self.upper = np.full(2, np.inf) if upper is None else np.asarray(upper, float)
-        self._fun, self._landscape = fun, landscape(self.trace, fun, self.lower, self.upper)
+        view = landscape(self.trace, fun, self.lower, self.upper)
+        self.problem = Problem(fun, self.lower, self.upper, view)
 
         wide = ipywidgets.Layout(width="480px")
         self.slider = ipywidgets.IntSlider(max=len(self.trace) - 1, description="iteration", layout=wide)
@@ -98,8 +102,7 @@ class SolverTrace(View):
         self.slider.value = index_of("step", value, len(self.trace))
 
     def scene(self):
-        close = close_up(self.trace, self.step, self._fun, self._landscape)
-        return trace_scene(self.state, self.trace, self._landscape, close, self.lower, self.upper)
+        return trace_scene(self.state, self.trace, self.problem)
 
     @reported
     def _moved(self, _):

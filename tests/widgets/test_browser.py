@@ -100,6 +100,8 @@ def drive_inspector(inspector):
     state, pixel = agree(said)
     assert (state["row"], state["column"]) == (10, 15)
 
+    drive_outlines(inspector)
+
     def under_the_mouse(where):
         """The title of what lies under the mouse above the middle of the pixel ``where``."""
         there = inspector.picture.locator("rect").filter(has=page.locator("title", has_text=where))
@@ -125,13 +127,24 @@ def drive_inspector(inspector):
         before = after
 
 
+def drive_outlines(inspector):
+    """The outlines of what the box holds come and go with their button, by mouse and by keyboard."""
+    outlines = inspector.picture.locator("path")
+    toggle = inspector.place.get_by_role("button", name="outline what the box holds")
+    assert outlines.count() == 0 and not inspector.state()["outlines"]
+    for act, count in ((toggle.click, 2), (lambda: toggle.press("Space"), 0)):
+        act()
+        inspector.picture.get_by_text("dashed outline").wait_for(state="attached" if count else "detached")
+        assert outlines.count() == count and inspector.state()["outlines"] == bool(count)
+
+
 def drive_trace(trace):
     """The slider by keyboard, each button by keyboard and by mouse."""
 
     def agree(said):
         state = trace.state()
         count = f"{state['step']} of {state['last']}"
-        assert f"Iteration {count}: {point('x = ', state['x'])}, f = {state['f']:.4g}" in said
+        assert f"Iteration {count}: {point('x = ', state['x'])}, F = {state['f']:.4g}" in said
         for name, key in (("Cauchy point ", "cauchy"), ("first trial of the line search ", "target")):
             assert point(name, state[key]) in said if state[key] else name not in said
         if state["alpha"] is not None:

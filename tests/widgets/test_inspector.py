@@ -1,0 +1,78 @@
+"""The perturbation inspector without a browser: its numbers against those of the result."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.widgets import PerturbationInspector
+
+
+def test_the_inspector_s_numbers_are_those_of_the_result(inspector, result, network, label):
+    for index in range(len(result.success)):
+        inspector.index = index
+        inspector.row, inspector.column = 12, 15
+        state, r, x = inspector.state, result.perturbation[index].double(), result.adversarial[index]
+        assert state.l0 == (r.abs() > state.threshold).sum()
+        assert state.l1 == pytest.approx(r.abs().sum().item())
+        assert state.l2 == pytest.approx(result.norm[index].item(), rel=1e-5)
+        assert state.linf == pytest.approx(r.abs().max().item())
+        assert state.distortion == pytest.approx(result.distortion[index].item(), rel=1e-5)
+        assert (state.held_at_0, state.held_at_1) == ((x == 0).sum(), (x == 1).sum())
+        assert state.change == pytest.approx(r[12 * 28 + 15].item())
+        assert state.original + state.change == pytest.approx(state.adversarial, abs=1e-6)
+        assert state.predictions[1] == state.target == result.targets[index] != state.predictions[0]
+        assert state.noise_norm == pytest.approx(state.l2, rel=1e-4)
+        said = label(inspector)
+        assert f"L2 {state.l2:.3f}, L∞ {state.linf:.3f}, distortion {state.distortion:.4f}" in said
+        assert f"row 12, column 15: {state.original:.3f} changed by {state.change:+.3f}" in said
+
+
+def test_every_pixel_can_be_read_by_hovering(inspector):
+    titles = re.findall(r"<title>row (\d+), column (\d+): ([\d.]+) ([-+][\d.]+) = ([\d.]+)</title>", inspector.shown)
+    assert len(titles) == 784
+    for row, column, before, change, after in titles[::37]:
+        inspector.row, inspector.column = int(row), int(column)
+        state = inspector.state
+        assert (f"{state.original:.3f}", f"{state.change:+.3f}", f"{state.adversarial:.3f}") == (before, change, after)
+
+
+def test_the_threshold_and_other_noise(inspector):
+    few = inspector.state.l0
+    inspector.threshold_menu.value = 0.05
+    assert inspector.state.l0 == (abs(inspector.pictures.perturbation) > 0.05).sum() < few
+    noise = inspector.pictures.noise
+    inspector.noise_button.click()
+    assert inspector.state.seed == 1 and not np.array_equal(noise, inspector.pictures.noise)
+    assert inspector.state.noise_norm == pytest.approx(inspector.state.l2, rel=1e-4)
+    assert 0 <= inspector.pictures.noise.min() and inspector.pictures.noise.max() <= 1
+
+
+def test_the_inspector_offers_only_successes_and_refuses_the_rest(network, images, result):
+    own = network(images).argmax(1)
+    failed = type(result)(**{**vars(result), "success": torch.tensor([False, True, True, False])})
+    inspector = PerturbationInspector(failed)
+    assert inspector.index == 1 and inspector.state.predictions is None
+    with pytest.raises(IndexError, match="did not succeed"):
+        inspector.index = 0
+    with pytest.raises(IndexError, match="from 0 to 27"):
+        inspector.row = 28
+    with pytest.raises(TypeError, match="AttackResult"):
+        PerturbationInspector(images)
+    with pytest.raises(ValueError, match="no image"):
+        PerturbationInspector(type(result)(**{**vars(result), "success": own < 0}))
+
+
+def test_outlines_are_drawn_on_demand_only(inspector, texts):
+    assert not inspector.state.outlines
+    assert not [kind for kind, *_ in inspector.scene().shapes if kind == "segments"]
+    plain = inspector.shown
+    inspector.outline_button.value = True
+    held = inspector.state.held_at_0, inspector.state.held_at_1
+    assert inspector.state.outlines and inspector.shown != plain and min(held) > 0
+    solid, dashed = [shape for kind, *shape in inspector.scene().shapes if kind == "segments"]
+    assert (solid[1], solid[3]) == ("pen", None) and (dashed[1], dashed[3]) == ("pen", "dash")
+    assert f"dashed outline: x + r held at 1 by the box, {held[1]} pixels" in texts(inspector)
+    inspector.outline_button.value = False
+    assert inspector.shown == plain and f"x + r held at 0 by the box, {held[0]} pixels" in texts(inspector)
