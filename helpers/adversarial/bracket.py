@@ -3,7 +3,7 @@
 The margin of the minimiser grows with log c, smoothly where the minimiser does not jump; wanted is the largest c at
 which it is still negative. Nothing here knows networks or solvers: tensors in, tensors out, an entry an image, (rows,).
 
-Each number below was chosen among its neighbours by evaluations an image and mean ‖r‖, both together.
+The numbers below are safeguards. What they cost shows in `python -m helpers.benchmark`: evaluations and ratio.
 """
 
 from typing import NamedTuple

@@ -4,6 +4,8 @@ import warnings
 
 import torch
 
+from helpers.adversarial.objective import NO_SLACK, Slack
+
 PROBES = 8  # images of which the logits alone are compared with those in a full batch
 TOLERANCE = 1e-3  # logits that differ by more (relative to 1 and to themselves) are another network's, not rounding ...
 TOLERANCE_ULPS = 8  # ... or by more than so many units of their last place, which for 16 bits is more
@@ -29,9 +31,9 @@ class Classifier:
 
     Attributes:
         at_once: the most images in a pass. classes.
-        slack: by how much a target's logit must lead so that the image has that label in any batch. The logits of the
-            same image are compared alone and in a full batch, which differ where the kernels differ: with TF32 on a GPU
-            by 1e-4 or more. If no logit moves by more than δ, no margin moves by more than 2δ.
+        slack: the Slack with which answers are chosen. The logits of the same image are compared alone and in a full
+            batch, which differ where the kernels differ: with TF32 on a GPU by 1e-4 or more. If no logit moves by more
+            than δ, no margin moves by more than 2δ.
         forwards: (batch,) how often each image has been seen so far, at the door; without gradients.
 
     Raises:
@@ -124,13 +126,13 @@ class Classifier:
         return max(0, taken[1] - taken[0])
 
     def _measured_slack(self, images):
-        """2δ, δ the largest difference between the logits of an image alone and in a full batch.
+        """The Slack, from 2δ, δ the largest difference between the logits of an image alone and in a full batch.
 
         The full batch is a pass as the search makes them, with a graph: some networks take another way without one.
         """
         full = min(self.at_once, len(images))
         if not full:
-            return 0.0
+            return NO_SLACK
         some = torch.linspace(0, full - 1, min(PROBES, full)).long().tolist()
         with torch.no_grad():
             alone = torch.cat([self._see(images, i, i + 1) for i in some])
@@ -140,8 +142,7 @@ class Classifier:
         _check_same(alone, together)
         finite = torch.isfinite(alone) & torch.isfinite(together)
         moved = torch.where(finite, (together - alone).abs(), 0).max()
-        largest = torch.where(finite, alone.abs(), 0).max()
-        return 2 * (moved.item() + ROUNDING * torch.finfo(self.dtype).eps * largest.item())
+        return Slack(2 * moved.item(), 2 * ROUNDING * torch.finfo(self.dtype).eps)
 
 
 def _check_same(logits, others):

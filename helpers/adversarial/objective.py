@@ -5,10 +5,30 @@ small loss", not a penalty that vanishes where the label is right. c multiplies 
 buys a smaller perturbation.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch.nn import functional
 
 NORMS = ("squared", "l2")
+
+
+class Slack(NamedTuple):
+    """By how much a target's logit must lead so that the image has that label in any batch.
+
+    The second part is each image's own, so that an answer does not depend on its neighbours where the network's logits
+    do not.
+    """
+
+    moved: float = 0.0  # twice how far logits were seen to move with the batch
+    share: float = 0.0  # of the image's largest logit: rounding that was not seen
+
+    def of(self, logits):
+        """The slack of each row of ``logits`` (rows, classes): (rows,)."""
+        return self.moved + self.share * logits.abs().amax(1)
+
+
+NO_SLACK = Slack()
 
 
 class PricedProblem:
@@ -51,11 +71,11 @@ def margin(logits, target):
     return logits.scatter(1, target.unsqueeze(1), -torch.inf).amax(1) - wanted
 
 
-def succeeds(logits, target, slack=0.0):
+def succeeds(logits, target, slack=NO_SLACK):
     """Does each row have its target label, (rows,) bool: the test of success of every attack here, and of the judge.
 
-    The target's logit must lead by more than ``slack``. The judge, who sees the answer, asks for 0. Who chooses an
-    answer asks for ``Classifier.slack``, because the same answer has slightly different logits in another batch.
+    The target's logit must lead by more than its ``slack``. The judge, who sees the answer, asks for none. Who chooses
+    an answer asks for ``Classifier.slack``, because the same answer has slightly different logits in another batch.
     Logits that are not numbers do not succeed, and neither does a tie.
     """
-    return margin(logits, target) < -slack
+    return margin(logits, target) < -slack.of(logits)

@@ -163,7 +163,7 @@ class Search:
         """Look at the minimisers and narrow the brackets; returns these and the margins beyond the slack, (k,)."""
         logits, row = self.classifier(x), self.row[place]
         self.answers.forwards.index_add_(0, row, torch.ones_like(row))
-        lead = margin(logits, self.target[place]) + self.classifier.slack
+        lead = margin(logits, self.target[place]) + self.classifier.slack.of(logits)
         success = succeeds(logits, self.target[place], self.classifier.slack)
         known = bracket.Bracket(*(part[place] for part in self.bracket))
         known = bracket.narrowed(known, self.log_c[place], lead, success)

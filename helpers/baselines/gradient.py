@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import cross_entropy, hardtanh
 
 from helpers.adversarial.inputs import check_targeted
-from helpers.adversarial.objective import succeeds
+from helpers.adversarial.objective import NO_SLACK, succeeds
 from helpers.adversarial.result import ALREADY, assemble, by_image
 
 
@@ -59,7 +59,7 @@ def sgd_noise(network, images, targets, *, learning_rate=0.008, steps=1000, pena
             return value if size is None else value + size(r)
 
         logits, gradient = _logits_and_gradient(lambda r, x=image: network((x + r).clamp(0, 1)), r, loss)
-        done = succeeds(logits, target, slack if step else 0.0)
+        done = succeeds(logits, target, slack if step else NO_SLACK)
         if done.any():
             adversarial[row[done]] = (image + r).clamp(0, 1)[done]
             evaluations[row[done]] = step + 1

@@ -7,19 +7,20 @@ from torch import nn
 
 from helpers.adversarial import classifier as module
 from helpers.adversarial.classifier import Classifier, out_of_memory
+from helpers.adversarial.objective import NO_SLACK
 
 
 @pytest.mark.parametrize("amount", [0.0, 1e-4, 3e-4])
 def test_the_slack_is_twice_how_far_logits_move(amount, network, digits):
     met = Classifier(Uneven(network, amount), digits[0], max_batch=50)
     assert met.classes == 10 and met.at_once == 50
-    assert 2 * amount <= met.slack <= 4 * amount + 1e-4
+    assert 2 * amount <= met.slack.moved <= 4 * amount + 1e-4
 
 
 def test_what_is_no_number_does_not_count_for_the_slack(network, digits):
     images = digits[0][:6].clone()
     images[0, 0] = 1
-    assert Classifier(lambda x: torch.where(x[:, :1] == 1, torch.nan, network(x)), images).slack < 1e-3
+    assert Classifier(lambda x: torch.where(x[:, :1] == 1, torch.nan, network(x)), images).slack.moved < 1e-3
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
@@ -65,7 +66,7 @@ def test_the_door_keeps_max_batch_and_counts(max_batch):
 
 
 def test_no_images_and_networks_that_return_something_else():
-    assert Classifier(nn.Linear(4, 3), torch.zeros(0, 4)).slack == 0
+    assert Classifier(nn.Linear(4, 3), torch.zeros(0, 4)).slack == NO_SLACK
     with pytest.raises(ValueError, match="must return logits"):
         Classifier(lambda x: x.sum(1), torch.rand(2, 4))
     with pytest.raises(ValueError, match="does not take images of shape"):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from helpers.adversarial.objective import NORMS, PricedProblem, margin, succeeds, surrogate
+from helpers.adversarial.objective import NORMS, PricedProblem, Slack, margin, succeeds, surrogate
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 1.5], [torch.nan, 1.0, 0.0]])
 
@@ -13,9 +13,14 @@ def test_success_is_a_lead_of_more_than_the_slack_and_a_tie_is_none():
     target = torch.zeros(4, dtype=torch.long)
     assert margin(LOGITS, target)[:3].tolist() == [-1.0, 0.0, 1.5]
     assert succeeds(LOGITS, target).tolist() == [True, False, False, False]
-    assert succeeds(LOGITS, target, 0.9).tolist() == [True, False, False, False]
-    assert not succeeds(LOGITS, target, 1.0).any()
-    assert not succeeds(LOGITS.flip(1), torch.full((4,), 2), 1.0).any()  # not a number, wherever it stands
+    assert succeeds(LOGITS, target, Slack(0.9)).tolist() == [True, False, False, False]
+    assert not succeeds(LOGITS, target, Slack(1.0)).any()
+    assert not succeeds(LOGITS.flip(1), torch.full((4,), 2), Slack(1.0)).any()  # not a number, wherever it stands
+
+
+def test_the_slack_of_an_image_is_what_moved_and_a_share_of_its_own_logits():
+    assert torch.allclose(Slack(0.5, 0.1).of(LOGITS[:3]), torch.tensor([0.7, 0.6, 0.65]))
+    assert Slack(0.5, 0.1).of(LOGITS)[3].isnan()
 
 
 def test_the_surrogate_tends_to_the_hinge():
@@ -31,7 +36,7 @@ def test_the_price_is_of_the_norm_and_every_point_is_shown(norm):
     problem = PricedProblem(lambda x: x @ W, norm, lambda *point: seen.append(point))
     x, image = torch.rand(2, 5, 4, generator=torch.Generator().manual_seed(1))
     target, c, beta, row = torch.arange(5) % 3, torch.linspace(0.1, 2, 5), torch.full((5,), 2.0), torch.arange(5)
-    value = problem(x, image, target, c, beta, row)
+    value = problem(x, row, image, target, c, beta)
     length = (x - image).norm(dim=1)
     size = length**2 if norm == "squared" else length
     assert torch.allclose(value, c * size + cross_entropy(2 * x @ W, target, reduction="none") / 2)
