@@ -128,7 +128,7 @@ def bisection_search(candidate):
         -np.sin(3 * a) + 0.2 * (a - 12) ** 2,
         -3 * np.cos(3 * a) + 0.4 * (a - 12),
     )
-    shapes["a curve that is infinite beyond α = 0.4"] = _wall
+    shapes["a curve that tends to infinity at α = 0.4, and is infinite beyond"] = _wall
     bends = {f"a curve that falls straight until α = {m} and then rises steeply": _hook(m) for m in (0.043, 0.7, 37.0)}
     for c1, c2 in ((1e-4, 0.9), (0.3, 0.5)):
         for name, phi in (shapes | bends).items():

@@ -105,6 +105,8 @@ def test_one_steepest_step_keeps_the_bound_in_the_norm_of_the_function(lesson):
         assert in_Q <= bound
         euclidean.append(in_plane > bound)
     assert any(euclidean), "the Euclidean norm would do as well, which the lesson denies"
+    in_Q, in_plane, bound = lesson["step_ratios"](np.diag([1.0, 10.0]), np.array([1.0, 0.21]))
+    assert in_Q < 0.75 < 0.81 < bound < 0.83 < 0.86 < in_plane  # the lesson's example
 
 
 def test_the_newton_bound_is_kept_and_is_not_idle(lesson):
@@ -264,6 +266,8 @@ def test_bfgs_finds_scipys_minimisers(lesson, n):
 
     x, trace = lesson["bfgs"](fun, np.ones(n))
     reference = minimize(fun, np.ones(n), jac=True, method="BFGS", options={"gtol": 1e-8})
+    # where F is large SciPy may stop for loss of precision just above gtol: then the gradient has to be small
+    assert reference.success or np.abs(reference.jac).max() < 1e-6
     assert np.abs(x - reference.x).max() < 1e-6
     assert len(trace) - 1 <= 1.3 * reference.nit + 5
     assert trace[-1]["g_norm"] <= 1e-8 and np.array_equal(trace[-1]["x"], x) and trace[0]["alpha"] is None
@@ -282,6 +286,27 @@ def test_n_updates_with_exact_searches_on_a_quadratic_give_its_inverse_hessian(l
             s = -(g @ p) / (p @ A @ p) * p
             H, x = lesson["bfgs_update"](H, s, A @ s), x + s
         assert np.allclose(H, np.linalg.inv(A), atol=1e-6) and np.linalg.norm(x) < 1e-6
+
+
+def test_after_k_updates_h_minus_i_has_rank_2k_for_any_pairs_and_k_plus_1_in_a_run(lesson):
+    rng, n = np.random.default_rng(16), 30
+    for k in (1, 2, 4, 7):
+        H = np.eye(n)
+        for _ in range(k):
+            H = lesson["bfgs_update"](H, *random_case(rng, n)[1:])
+        assert np.linalg.matrix_rank(H - np.eye(n), tol=1e-8 * np.abs(H).max()) == 2 * k
+
+        points = [entry["x"] for entry in lesson["bfgs"](rosen_pair, rng.normal(size=n), max_iterations=k)[1]]
+        H, gradients = np.eye(n), [rosen_der(x) for x in points]
+        for i in range(k):
+            H = lesson["bfgs_update"](H, points[i + 1] - points[i], gradients[i + 1] - gradients[i])
+        assert np.linalg.matrix_rank(H - np.eye(n), tol=1e-8 * np.abs(H - np.eye(n)).max()) == k + 1
+        basis = np.linalg.qr(np.array(gradients).T)[0]
+        assert np.allclose(basis @ (basis.T @ (H - np.eye(n))), H - np.eye(n), atol=1e-8)
+
+
+def rosen_pair(x):
+    return rosen(x), rosen_der(x)
 
 
 def test_bfgs_stops_at_once_at_a_minimum_and_after_the_iterations_allowed(lesson):
