@@ -110,5 +110,16 @@ def _path(problem, image, args, x, counts):
     adversarial = classifier.pictures(x) if len(c) else image[:0]
     perturbation = adversarial - image
     size = torch.linalg.vector_norm(perturbation.flatten(1), dim=1, dtype=c.dtype)
-    loss, lead, success = surrogate(logits, label, beta), margin(logits, label), succeeds(logits, label)
-    return CPath(c, adversarial, perturbation, size, loss, logits, lead, success, *counts)
+    evaluations, forwards = counts
+    return CPath(
+        c=c,
+        adversarial=adversarial,
+        perturbation=perturbation,
+        norm=size,
+        loss=surrogate(logits, label, beta),
+        logits=logits,
+        margin=margin(logits, label),
+        success=succeeds(logits, label),
+        evaluations=evaluations,
+        forwards=forwards,
+    )

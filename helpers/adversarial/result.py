@@ -88,7 +88,17 @@ def result_of(images, adversarial, targets, success, c=None):
     c = torch.full_like(distortion, torch.nan) if c is None else torch.where(success, c, torch.nan)
     status = tuple("found" if ok else "not found" for ok in success.tolist())
     none = torch.zeros_like(targets)
-    return AttackResult(adversarial, perturbation, targets, c, distortion, success, none, none, status)
+    return AttackResult(
+        adversarial=adversarial,
+        perturbation=perturbation,
+        targets=targets,
+        c=c,
+        distortion=distortion,
+        success=success,
+        evaluations=none,
+        forwards=none,
+        status=status,
+    )
 
 
 def _length(perturbation):

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 
 from helpers.adversarial.inputs import check_norm, check_targeted, double_copy
-from helpers.adversarial.objective import succeeds
+from helpers.adversarial.objective import NO_SLACK, succeeds
 from helpers.adversarial.result import ALREADY, assemble
 
 
@@ -80,7 +80,7 @@ def _one_image(network, double, image, target, options):
         (gradient,) = torch.autograd.grad(value, x)
         return value.item(), gradient.flatten().numpy()
 
-    if leads(image, 0.0):
+    if leads(image, NO_SLACK):
         return image[0], torch.nan, 0, ALREADY
     best, best_c, least, bracket = image, torch.nan, torch.inf, CBracket()
     start = origin.flatten().numpy()

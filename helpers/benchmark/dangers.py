@@ -118,7 +118,8 @@ def dangers(network, images, targets, norm, beta, scan=True):
         return answer
     middle = torch.where(found.c.isfinite(), found.c, 1.0)
     c = middle[:, None] * torch.logspace(-1, 1, PRICES, dtype=images.dtype)
-    x, success = _solve(network, images, images, targets, c, norm, beta)
+    task = network, images, targets, norm, beta
+    x, success = _solve(task, images, c)
     zero, length = success, torch.where(success, (x - images[:, None]).norm(dim=2), torch.inf)
     least = length.amin(1)
 
@@ -130,7 +131,7 @@ def dangers(network, images, targets, norm, beta, scan=True):
     low, high = c[row, last.clamp(min=0)], c[row, (last + 1).clamp(max=PRICES - 1)]
     for _ in range(REFINE):
         middle = (low * high).sqrt()
-        x, success = _solve(network, images, images, targets, middle[:, None], norm, beta)
+        x, success = _solve(task, images, middle[:, None])
         length = torch.where(success[:, 0] & inside, (x[:, 0] - images).norm(dim=1), torch.inf)
         least = torch.minimum(least, length)
         low, high = torch.where(success[:, 0], middle, low), torch.where(success[:, 0], high, middle)
@@ -139,7 +140,7 @@ def dangers(network, images, targets, norm, beta, scan=True):
     for direction, order in (("up", range(PRICES)), ("down", reversed(range(PRICES)))):
         x, successes = images, torch.zeros_like(zero)
         for j in order:
-            x, success = _solve(network, images, x, targets, c[:, j : j + 1], norm, beta)
+            x, success = _solve(task, x, c[:, j : j + 1])
             x, successes[:, j] = x[:, 0], success[:, 0]
         followed[direction] = successes
     words = {name: ["".join(map(str, row)) for row in s.int().tolist()] for name, s in followed.items()}
@@ -147,13 +148,17 @@ def dangers(network, images, targets, norm, beta, scan=True):
     return {**answer, "scan": _numbers(least), "zero": zero, **words}
 
 
-def _solve(network, images, start, targets, c, norm, beta):
-    """(P_c) for every image (batch, n) at each of its prices (batch, k), from ``start``: x (batch, k, n), success."""
+def _solve(task, start, c):
+    """(P_c) for every image (batch, n) at each of its prices (batch, k), from ``start``: x (batch, k, n), success.
+
+    task: network, images, targets, norm and β.
+    """
     import torch
     from torch.nn.functional import cross_entropy
 
     from helpers import minimize
 
+    network, images, targets, norm, beta = task
     k = c.shape[1]
     image, target, x = (part.repeat_interleave(k, 0) for part in (images, targets, start))
 

@@ -40,7 +40,7 @@ def test_a_solve_goes_through_every_price_of_every_image(small, monkeypatch):
     monkeypatch.setattr(dangers, "ROWS", 3)
     network, (images, targets) = load_network(dangers.NETWORK), digits(2)
     c = torch.tensor([[0.01, 1000.0], [1000.0, 0.01]])
-    x, success = dangers._solve(network, images, images, targets, c, "squared", 1.0)
+    x, success = dangers._solve((network, images, targets, "squared", 1.0), images, c)
     assert x.shape == (2, 2, 784) and success.tolist() == [[True, False], [False, True]]
     assert ((x >= 0) & (x <= 1)).all()
     assert torch.equal(network(x[0]).argmax(1) == targets[0], success[0])
