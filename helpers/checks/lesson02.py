@@ -94,24 +94,26 @@ def _one_convention(candidate, multiplies):
         _monotone(candidate, edge, multiplies)
     _with_a_hole(candidate, multiplies)
     _detour(candidate, multiplies)
-    c, length = candidate(_Attack(lambda c: False, lambda c: 1.0, multiplies), 1e-3, 1e2, multiplies)
+    c, length = candidate(_TryPrice(lambda c: False, lambda c: 1.0, multiplies), 1e-3, 1e2, multiplies)
     expect(np.isnan(c) and np.isinf(length), f"nothing succeeds, so return (nan, inf), not ({c}, {length})")
-    _, length = _run(candidate, _Attack(lambda c: True, lambda c: 1 / c, multiplies))
+    _, length = _run(candidate, _TryPrice(lambda c: True, lambda c: 1 / c, multiplies))
     expect(np.isclose(length, 1e-2, rtol=1e-6), f"everything succeeds: the hardest price gives 0.01, not {length:.4g}")
 
 
 def _uses_multiplies(candidate):
-    """For a search that has failed: does it call the attack alike in both conventions, given the same answers?"""
+    """For a search that has failed: does it try the same prices in both conventions, given the same answers?"""
     calls = {"norm": [], "loss": []}
     for multiplies, seen in calls.items():
 
-        def attack(c, seen=seen):
+        def try_price(c, seen=seen):
             seen.append(float(c))
             if len(seen) > 400:
-                raise Wrong("more than 400 attacks in one search: 13 for the scan and 20 for the bisection are enough")
+                raise Wrong(
+                    "more than 400 prices tried in one search: 13 for the scan and 20 for the bisection are enough"
+                )
             return True, float(1 / c)
 
-        candidate(attack, 1e-3, 1e2, multiplies)
+        candidate(try_price, 1e-3, 1e2, multiplies)
     expect(
         calls["norm"] != calls["loss"],
         f'`multiplies` is ignored: given the same answers, "norm" and "loss" make the same {len(calls["norm"])} calls. '
@@ -119,8 +121,8 @@ def _uses_multiplies(candidate):
     )
 
 
-class _Attack:
-    """An attack in the paper's convention, called in either; it remembers every success."""
+class _TryPrice:
+    """A made-up attack in the paper's convention, called in either; it remembers every success."""
 
     def __init__(self, succeeds, length, multiplies):
         self.succeeds, self.length, self.multiplies = succeeds, length, multiplies
@@ -132,9 +134,9 @@ class _Attack:
     def __call__(self, c):
         self.calls += 1
         if self.calls > 400:
-            raise Wrong("more than 400 attacks in one search: 13 for the scan and 20 for the bisection are enough")
+            raise Wrong("more than 400 prices tried in one search: 13 for the scan and 20 for the bisection are enough")
         if not np.isfinite(c) or c <= 0:
-            raise Wrong(f"the attack was called with c = {c}: prices are positive")
+            raise Wrong(f"try_price was called with c = {c}: prices are positive")
         c = self.on_norm(c)
         success, length = bool(self.succeeds(c)), float(self.length(c))
         if success:
@@ -142,32 +144,32 @@ class _Attack:
         return success, length
 
 
-def _run(candidate, attack, low=1e-3, high=1e2):
-    """Call the candidate with the bracket in the attack's convention; return its c, on the norm, and its length."""
-    if attack.multiplies == "loss":
+def _run(candidate, try_price, low=1e-3, high=1e2):
+    """Call the candidate with the bracket in try_price's convention; return its c, on the norm, and its length."""
+    if try_price.multiplies == "loss":
         low, high = 1 / high, 1 / low
-    c, length = candidate(attack, low, high, attack.multiplies)
-    where = f"c multiplies the {attack.multiplies}"
-    easier = "smaller" if attack.multiplies == "norm" else "larger"
+    c, length = candidate(try_price, low, high, try_price.multiplies)
+    where = f"c multiplies the {try_price.multiplies}"
+    easier = "smaller" if try_price.multiplies == "norm" else "larger"
     expect(
         np.isfinite(length) and np.isfinite(c),
         f"{where}: there are successes, but the answer is ({c}, {length}). After a failure c must become {easier}",
     )
-    on_norm = attack.on_norm(c)
+    on_norm = try_price.on_norm(c)
     expect(
-        attack.succeeds(on_norm),
+        try_price.succeeds(on_norm),
         f"{where}: the c returned, {c:.4g}, fails. Return the best success seen, not the last c tried",
     )
     expect(
-        np.isclose(length, attack.length(on_norm), rtol=1e-6),
+        np.isclose(length, try_price.length(on_norm), rtol=1e-6),
         f"{where}: the length returned, {length:.4g}, does not belong to the c returned",
     )
     return on_norm, length
 
 
 def _monotone(candidate, edge, multiplies):
-    attack = _Attack(lambda c: c <= edge, lambda c: 1 / (0.1 + c), multiplies)
-    c, length = _run(candidate, attack)
+    try_price = _TryPrice(lambda c: c <= edge, lambda c: 1 / (0.1 + c), multiplies)
+    c, length = _run(candidate, try_price)
     if multiplies == "norm":
         hint = (
             "after a success you made c smaller. That is right when c multiplies the loss (Carlini and Wagner); here c "
@@ -179,37 +181,38 @@ def _monotone(candidate, edge, multiplies):
             "multiplies the loss, and the shortest success has the smallest c"
         )
     expect(
-        c > edge / 30, f"c multiplies the {multiplies}: {hint}. Length {length:.3g}, possible {attack.length(edge):.3g}"
+        c > edge / 30,
+        f"c multiplies the {multiplies}: {hint}. Length {length:.3g}, possible {try_price.length(edge):.3g}",
     )
     expect(
         c > edge * (1 - 1e-4),
-        f"c multiplies the {multiplies}: length {length:.5g}, possible {attack.length(edge):.5g}: bisect further "
+        f"c multiplies the {multiplies}: length {length:.5g}, possible {try_price.length(edge):.5g}: bisect further "
         "towards the harder side",
     )
 
 
 def _with_a_hole(candidate, multiplies):
     """Success, then failure, then success again at harder prices: a bisection alone settles below the hole."""
-    attack = _Attack(lambda c: c <= 0.05 or 1.5 <= c <= 20, lambda c: 1 / (0.1 + c), multiplies)
-    _, length = _run(candidate, attack)
+    try_price = _TryPrice(lambda c: c <= 0.05 or 1.5 <= c <= 20, lambda c: 1 / (0.1 + c), multiplies)
+    _, length = _run(candidate, try_price)
     expect(
-        length < attack.length(1.5),
+        length < try_price.length(1.5),
         f"c multiplies the {multiplies}: length {length:.3g}, though there are successes of length "
-        f"{attack.length(20):.3g} beyond a stretch of failures. Bisection was trusted blindly: it finds one switch "
+        f"{try_price.length(20):.3g} beyond a stretch of failures. Bisection was trusted blindly: it finds one switch "
         "from success to failure, whichever. Scan first",
     )
     expect(
-        np.isclose(length, attack.length(20), rtol=1e-3),
-        f"c multiplies the {multiplies}: length {length:.5g}, possible {attack.length(20):.5g}: bisect between the "
+        np.isclose(length, try_price.length(20), rtol=1e-3),
+        f"c multiplies the {multiplies}: length {length:.5g}, possible {try_price.length(20):.5g}: bisect between the "
         "shortest success of the scan and its neighbour on the harder side",
     )
 
 
 def _detour(candidate, multiplies):
     """A local minimiser far away at the hardest succeeding prices: the shortest success is not the hardest one."""
-    attack = _Attack(lambda c: c <= 9, lambda c: 1 / (0.1 + c) + 5 * (c > 2), multiplies)
-    _, length = _run(candidate, attack)
-    shortest = min(attack.seen)[0]
+    try_price = _TryPrice(lambda c: c <= 9, lambda c: 1 / (0.1 + c) + 5 * (c > 2), multiplies)
+    _, length = _run(candidate, try_price)
+    shortest = min(try_price.seen)[0]
     expect(
         length < shortest * (1 + 1e-9),
         f"c multiplies the {multiplies}: the answer has length {length:.3g}, but a success of length {shortest:.3g} "

@@ -148,16 +148,16 @@ def test_reachable(capsys, candidate, message):
     assert "not yet" in out and message in out
 
 
-def bisection(attack, low, high, multiplies, *, larger_after_success=None, best=True, scan=False, steps=40):
+def bisection(try_price, low, high, multiplies, *, larger_after_success=None, best=True, scan=False, steps=40):
     """A search with one thing wrong with it."""
     if larger_after_success is None:
         larger_after_success = multiplies == "norm"
     seen = []
     for c in np.geomspace(low, high, 13) if scan else ():
-        seen.append((attack(c), c))
+        seen.append((try_price(c), c))
     for _ in range(steps):
         c = math.sqrt(low * high)
-        answer = attack(c)
+        answer = try_price(c)
         seen.append((answer, c))
         if answer[0] == larger_after_success:
             low = c
@@ -169,12 +169,12 @@ def bisection(attack, low, high, multiplies, *, larger_after_success=None, best=
     return (min(wins)[1], min(wins)[0]) if wins else (math.nan, math.inf)
 
 
-def grows_on_success(attack, low, high, multiplies):
+def grows_on_success(try_price, low, high, multiplies):
     """Right for the paper's form, wrong for Carlini and Wagner's."""
     wins, last = [], math.inf
     for _ in range(40):
         c = math.sqrt(low * high)
-        success, length = attack(c)
+        success, length = try_price(c)
         low, high = (c, high) if success else (low, c)
         if success:
             wins.append((c, length))
@@ -182,22 +182,22 @@ def grows_on_success(attack, low, high, multiplies):
     return wins[-1] if wins else (high, last)
 
 
-def shrinks_on_success(attack, low, high, multiplies):
+def shrinks_on_success(try_price, low, high, multiplies):
     """Right for Carlini and Wagner's form, wrong for the paper's. Reports the last success."""
     wins = []
     for _ in range(40):
         c = math.sqrt(low * high)
-        success, length = attack(c)
+        success, length = try_price(c)
         low, high = (low, c) if success else (c, high)
         if success:
             wins.append((c, length))
     return wins[-1] if wins else (math.nan, math.inf)
 
 
-def hardest_success(attack, low, high, multiplies):
+def hardest_success(try_price, low, high, multiplies):
     """Scans and bisects, but returns the hardest price that succeeded rather than the shortest result."""
     seen = []
-    SCOPE["search"](lambda c: seen.append((c, *attack(c))) or seen[-1][1:], low, high, multiplies)
+    SCOPE["search"](lambda c: seen.append((c, *try_price(c))) or seen[-1][1:], low, high, multiplies)
     wins = [(c, length) for c, success, length in seen if success]
     return (max(wins) if multiplies == "norm" else min(wins)) if wins else (math.nan, math.inf)
 
@@ -207,19 +207,19 @@ def zero_for_nothing(*a):
     return answer if answer[1] < math.inf else (0.0, 0.0)
 
 
-def greedy(attack, low, high, multiplies):
-    return bisection(attack, low, high, multiplies, steps=1000)
+def greedy(try_price, low, high, multiplies):
+    return bisection(try_price, low, high, multiplies, steps=1000)
 
 
 def scan_and_bisect(
-    attack, low, high, multiplies, *, prices=np.geomspace, halvings=25, easy_side=False, from_last=False
+    try_price, low, high, multiplies, *, prices=np.geomspace, halvings=25, easy_side=False, from_last=False
 ):
     """Written another way: a dictionary of all that was tried, steps in log c; right without options."""
     tried = {}
 
     def ask(logc):
         c = math.exp(logc)
-        tried[c] = attack(c)
+        tried[c] = try_price(c)
         return tried[c][0]
 
     def shortest():
@@ -240,15 +240,15 @@ def scan_and_bisect(
             middle = (good + bad) / 2
             good, bad = (middle, bad) if ask(middle) else (good, middle)
     c = shortest() if not from_last else math.exp(good)
-    return c, attack(c)[1]
+    return c, try_price(c)[1]
 
 
-def dense_scan(attack, low, high, multiplies):
+def dense_scan(try_price, low, high, multiplies):
     """Four scans, each finer, round the best so far."""
     best, lo, hi = (math.inf, math.nan), low, high
     for _ in range(6):
         grid = np.geomspace(lo, hi, 40)
-        best = min([best, *[(length, c) for c in grid for success, length in [attack(c)] if success]])
+        best = min([best, *[(length, c) for c in grid for success, length in [try_price(c)] if success]])
         if math.isinf(best[0]):
             return math.nan, math.inf
         i = int(np.argmin(abs(np.log(grid / best[1]))))
@@ -266,8 +266,8 @@ def test_search_accepts_other_ways(capsys, candidate):
     [
         (shrinks_on_success, "here c multiplies the norm, and the shortest success has the largest c"),
         (
-            lambda attack, low, high, multiplies: (SCOPE["search"] if multiplies == "norm" else grows_on_success)(
-                attack, low, high, multiplies
+            lambda try_price, low, high, multiplies: (SCOPE["search"] if multiplies == "norm" else grows_on_success)(
+                try_price, low, high, multiplies
             ),
             "here c multiplies the loss, and the shortest success has the smallest c",
         ),
@@ -280,12 +280,12 @@ def test_search_accepts_other_ways(capsys, candidate):
         (hardest_success, "the hardest success need not be the shortest"),
         (lambda *a: (0.5 if a[3] == "norm" else 2.0, 99.0), "does not belong to the c returned"),
         (lambda *a: (math.nan, math.inf), "After a failure c must become smaller"),
-        (greedy, "more than 400 attacks"),
+        (greedy, "more than 400 prices tried"),
         (zero_for_nothing, "nothing succeeds, so return (nan, inf), not (0.0, 0.0)"),
-        (lambda attack, low, high, multiplies: attack(low - 2 * low), "prices are positive"),
-        (lambda attack, low, high, multiplies: SCOPE["search"](attack, low, high), "`multiplies` is ignored"),
+        (lambda try_price, low, high, multiplies: try_price(low - 2 * low), "prices are positive"),
+        (lambda try_price, low, high, multiplies: SCOPE["search"](try_price, low, high), "`multiplies` is ignored"),
         (
-            lambda attack, low, high, multiplies: SCOPE["search"](attack, low, high, "loss"),
+            lambda try_price, low, high, multiplies: SCOPE["search"](try_price, low, high, "loss"),
             "bisect further towards the harder side",
         ),
         (grows_on_success, "Bisection was trusted blindly"),

@@ -191,3 +191,29 @@ def test_the_lessons_claims(lesson):
     assert lesson["closest_success"](1) / lesson["answer"] > 1.5
     assert lesson["closest_success"](2) == pytest.approx(lesson["answer"])
     assert lesson["runs"] == [1, 0, 1, 0]
+
+
+def test_the_claims_about_bounds_and_hulls(lesson):
+    """What the prose says of the proved bound's fall, of the certificate at the search's own price and of the hulls."""
+    excess, bound, own = {}, {}, {}
+    for beta in (1, 64):
+        length, r, c = lesson["found"][beta]
+        excess[beta] = (length / lesson["best_known"]).mean() - 1
+        bound[beta] = np.sqrt(1 + math.log(5) / (beta * c) / lesson["best_known"] ** 2).mean() - 1
+        proved = np.maximum(lesson["certificate"](lesson["X"], lesson["goals"], c, beta, r), 0)
+        own[beta] = (np.sqrt(proved) / lesson["best_known"]).mean()
+    assert excess[1] / excess[64] == pytest.approx(95, abs=10)  # "about 95 times"
+    assert bound[1] / bound[64] == pytest.approx(50, abs=5)  # "the bound about 50 times"
+    assert own[1] == pytest.approx(0.5, abs=0.03)  # "about 50% of the length"
+    assert lesson["proved"][1].max(axis=0).mean() == pytest.approx(0.71, abs=0.03)
+    assert lesson["distortions"][-1] / lesson["distortions"][np.argmax(lesson["wins"])] == pytest.approx(2.9, abs=0.05)
+
+    R, V, hull = lesson["R"], lesson["V"], lesson["lower_hull"]
+    assert set(hull(R, 2 * V)) == set(hull(R, V))  # a multiple changes no hull
+    assert set(hull(R, np.tanh(V))) < set(hull(R, V)) < set(hull(R, np.exp(2 * V)))
+
+
+def test_a_rebound_fails_everetts_test_but_no_minimiser_does(lesson):
+    R, rebound, solves = lesson["R"], lesson["rebound"], lesson["solves_its_problem"]
+    assert all(solves(np.argmin(c * R + rebound)) for c in np.geomspace(0.01, 20, 40))
+    assert not any(solves(k) for k in np.flatnonzero((R > 0.52) & (R < 0.6)))
