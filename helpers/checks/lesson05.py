@@ -264,21 +264,21 @@ def _one_subspace_step(d, x, g, x_c, theta, B, free, kind):
     if residual < 1e-7:
         return
     mistakes = {
-        "the W M v term is missing: r̂ = g + θ(x_c − x) − W M v is the model's gradient at x_c, and v is not 0": (
+        "the W M v term is missing: g_c = g + θ(x_c − x) − W M v is the model's gradient at x_c, and v is not 0": (
             -np.linalg.solve(B[F], (g + theta * z)[free])
         ),
-        "it uses g, the gradient at x: the step starts at x_c, so r̂ must be the model's gradient there": (
+        "it uses g, the gradient at x: the step starts at x_c, so it needs g_c, the model's gradient there": (
             -np.linalg.solve(B[F], g[free])
         ),
-        "these are the free components of −B⁻¹ r̂: zeroing the active components only, as a two-loop direction with a "
+        "these are the free components of −B⁻¹ g_c: zeroing the active components only, as a two-loop direction with a "
         "mask does. The inverse of a block is not the block of the inverse": -(np.linalg.inv(B)[F] @ r),
-        "this is −r̂/θ alone, a gradient step: the Woodbury term is missing": -r / theta,
-        "the sign: it must go down, d̂ = −B̂⁻¹ r̂": np.linalg.solve(B[F], r),
+        "this is −ĝ_c/θ alone, a gradient step: the Woodbury term is missing": -r / theta,
+        "the sign: it must go down, ê = −B̂⁻¹ ĝ_c": np.linalg.solve(B[F], r),
     }
     if np.abs(r).max() > 1e-9:
         for name, wrong in mistakes.items():
             expect(np.abs(B[F] @ (d[free] - wrong)).max() > 1e-7 * scale, f"{kind}{name}")
-    expect(False, f"{kind}the model's gradient in the free coordinates at x_c + d̂ is not 0 but {residual:.1e} of r̂")
+    expect(False, f"{kind}the model's gradient in the free coordinates at x_c + e is not 0 but {residual:.1e} of ĝ_c")
 
 
 @check
@@ -386,10 +386,10 @@ def _direction(taken, x, g, lower, upper, pairs, m):
     clipped = "H mixes blocked components into the free ones, zeroing them before or after does not mend it"
     mistakes = {
         "that is the Cauchy point itself: the subspace step is missing": _target(x, g, lower, upper, good[-m:], "x_c"),
-        "the projected point P(x_c + d̂) lies uphill, so x̄ is the truncated one": (
+        "the projected point P(x_c + e) lies uphill, so x̄ is the truncated one": (
             _target(x, g, lower, upper, good[-m:], "project")
         ),
-        "it truncates, although the projected point P(x_c + d̂) lies downhill": (
+        "it truncates, although the projected point P(x_c + e) lies downhill": (
             _target(x, g, lower, upper, good[-m:], "truncate")
         ),
         "the free variables must be those strictly inside the box at x_c, not at x": (
@@ -415,7 +415,7 @@ def _direction(taken, x, g, lower, upper, pairs, m):
         uphill = g @ (_target(x, g, lower, upper, good[-m:], "project") - x) >= 0
         restart = "the pairs are not stored, or not used"
         if uphill:
-            restart = "P(x_c + d̂) lies uphill, and starting again from B = I is not called for: truncate"
+            restart = "P(x_c + e) lies uphill, and starting again from B = I is not called for: truncate"
         mistakes |= {
             f"this is the direction for B = I: {restart}": _target(x, g, lower, upper, []),
         }

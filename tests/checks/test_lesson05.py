@@ -224,10 +224,10 @@ def inverse_block(x, g, x_c, v, theta, W, M, free):
 SUBSPACE_MISTAKES = {
     "no W M v": ([(" - W @ (M @ v)", "")], "W M v term is missing"),
     "the gradient at x": ([("g + theta * (x_c - x) - W @ (M @ v)", "g")], "it uses g, the gradient at x"),
-    "no Woodbury": ([(" - W_f @ np.linalg.solve(N, M @ (W_f.T @ r)) / theta**2", "")], "Woodbury term is missing"),
-    "the sign": ([("-r / theta - W_f", "r / theta + W_f")], "the sign"),
-    "all of W in N": ([("W_f.T @ W_f", "W.T @ W")], "components of −B⁻¹ r̂"),
-    "theta once": ([("/ theta**2", "/ theta")], "in the free coordinates at x_c + d̂ is not 0"),
+    "no Woodbury": ([(" - W_f @ np.linalg.solve(N, M @ (W_f.T @ g_c)) / theta**2", "")], "Woodbury term is missing"),
+    "the sign": ([("-g_c / theta - W_f", "g_c / theta + W_f")], "the sign"),
+    "all of W in N": ([("W_f.T @ W_f", "W.T @ W")], "components of −B⁻¹ g_c"),
+    "theta once": ([("/ theta**2", "/ theta")], "in the free coordinates at x_c + e is not 0"),
     "moves what is held": ([("return step", "return step - 0.1 * ~free")], "held at its bound"),
     "W M v added": ([(" - W @ (M @ v)", " + W @ (M @ v)")], "is not 0 but"),
     "x_c and x exchanged": ([("(x_c - x)", "(x - x_c)")], "is not 0 but"),
@@ -236,8 +236,8 @@ SUBSPACE_MISTAKES = {
     "a dense solve": (
         [
             (
-                "step[free] = -r / theta - W_f @ np.linalg.solve(N, M @ (W_f.T @ r)) / theta**2",
-                "step[free] = -np.linalg.solve(theta * np.eye(free.sum()) - W_f @ M @ W_f.T, r)",
+                "step[free] = -g_c / theta - W_f @ np.linalg.solve(N, M @ (W_f.T @ g_c)) / theta**2",
+                "step[free] = -np.linalg.solve(theta * np.eye(free.sum()) - W_f @ M @ W_f.T, g_c)",
             )
         ],
         "an n × n matrix",
@@ -430,7 +430,7 @@ def test_a_trial_outside_the_box(capsys, lesson):
 
 
 def test_a_nan_gradient_is_not_accepted(capsys, lesson):
-    finite = "(falls and np.isfinite([new[2], slope_new]).all())"
+    finite = "(falls and np.isfinite([new.value, new.slope]).all())"
     search = written(PATH, "line_search", (finite, "falls"), tag=None, scope=lesson)
 
     class Trusting(Careless):
