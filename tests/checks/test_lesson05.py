@@ -550,6 +550,22 @@ def test_a_solver_put_together_in_another_way_passes(capsys, lesson):
     assert out.startswith("lbfgsb: correct"), out
 
 
+def test_a_solver_with_its_own_search_and_its_pairs_in_another_order_passes(capsys, lesson):
+    """W = [θS, Y] with the blocks of M exchanged is the same B; bisection finds other, equally good steps."""
+
+    def compact(pairs, n):
+        theta, W, M = lesson["compact"](pairs, n)
+        swap = np.r_[len(pairs) : 2 * len(pairs), : len(pairs)]
+        return theta, W[:, swap], M[np.ix_(swap, swap)]
+
+    def line_search(best, x, f, g, p, lower, upper, start):
+        moved = wolfe_by_bisection(best, x, f, g, p, lower, upper, start == 1)
+        return moved and (None, *moved)
+
+    out = said(capsys, "lbfgsb", with_a_deque({**lesson, "compact": compact, "line_search": line_search}))
+    assert out.startswith("lbfgsb: correct"), out
+
+
 def starts_well(answer):
     """A candidate that refuses a bad start, as it should, and then answers with ``answer(fun, x0, lower, upper)``."""
 
