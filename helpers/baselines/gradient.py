@@ -58,7 +58,7 @@ def sgd_noise(network, images, targets, *, learning_rate=0.008, steps=1000, pena
             value = cross_entropy(logits, target, reduction="none")
             return value if size is None else value + size(r)
 
-        logits, gradient = _logits_and_gradient(lambda r, x=image: network((x + r).clamp(0, 1)), r, loss)
+        logits, gradient = _logits_and_gradient(lambda r, x=image: network(_clipped(x + r)), r, loss)
         done = succeeds(logits, target, slack if step else NO_SLACK)
         if done.any():
             adversarial[row[done]] = (image + r).clamp(0, 1)[done]
