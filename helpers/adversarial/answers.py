@@ -1,5 +1,7 @@
 """What an attack keeps of each image of a call: its answer, and a few numbers. All else is in flight."""
 
+from dataclasses import replace
+
 import torch
 
 from helpers.adversarial.objective import succeeds
@@ -77,9 +79,8 @@ class Answers:
         success = self.already | torch.isfinite(self.size)
         done = self.left == 0
         result = result_of(self.images, self.adversarial, self.targets, success, self.c)
-        return result.replaced(
-            evaluations=self.evaluations, forwards=self.forwards, status=_words(success, done, self.already)
-        )
+        words = _words(success, done, self.already)
+        return replace(result, evaluations=self.evaluations, forwards=self.forwards, status=words)
 
 
 def _words(success, done, already):

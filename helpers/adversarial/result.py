@@ -35,13 +35,9 @@ class AttackResult:
         """‖r‖₂ of each perturbation, (batch,)."""
         return _length(self.perturbation)
 
-    def replaced(self, **changes):
-        """The same result with other values of some fields."""
-        return replace(self, **changes)
-
     def with_status(self, status):
         """The same result with other words."""
-        return self.replaced(status=tuple(status))
+        return replace(self, status=tuple(status))
 
     def __len__(self):
         return len(self.success)
@@ -51,7 +47,7 @@ class AttackResult:
         rows = torch.arange(len(self))[index.cpu() if torch.is_tensor(index) else index].reshape(-1)
         status = tuple(self.status[i] for i in rows.tolist())
         parts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "status"}
-        return self.replaced(status=status, **{name: part[rows.to(part.device)] for name, part in parts.items()})
+        return replace(self, status=status, **{name: part[rows.to(part.device)] for name, part in parts.items()})
 
     def __repr__(self):
         if not len(self):
@@ -77,7 +73,7 @@ def assemble(network, images, adversarial, targets, c, evaluations):
     ``c``: (batch,), None where the attack has none. ``status`` says "found" or "not found".
     """
     result = result_of(images, adversarial, targets, judged(network, adversarial, targets), c)
-    return result.replaced(evaluations=evaluations)
+    return replace(result, evaluations=evaluations)
 
 
 def result_of(images, adversarial, targets, success, c=None):

@@ -3,21 +3,18 @@
 import numpy as np
 import pytest
 from notebook_tools import NOTEBOOKS, written
+from verdicts import assert_caught, said
 
-from helpers import checks
 from helpers.checks import lesson00
 
 PATH = NOTEBOOKS / "00_start_here.ipynb"
 
 
-def said(capsys, candidate):
-    checks.distortion(candidate)
-    return capsys.readouterr().out
-
-
 def test_the_lessons_solution_is_correct_and_its_stub_not_attempted(capsys):
-    assert said(capsys, written(PATH, "distortion")).startswith("distortion: correct - ")
-    assert said(capsys, written(PATH, "distortion", tag="exercise")).startswith("distortion: not attempted yet")
+    assert said(capsys, "distortion", written(PATH, "distortion")).startswith("distortion: correct - ")
+    assert said(capsys, "distortion", written(PATH, "distortion", tag="exercise")).startswith(
+        "distortion: not attempted yet"
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,7 +28,7 @@ def test_the_lessons_solution_is_correct_and_its_stub_not_attempted(capsys):
     ],
 )
 def test_right_answers_in_other_words(capsys, candidate):
-    assert said(capsys, candidate).startswith("distortion: correct")
+    assert said(capsys, "distortion", candidate).startswith("distortion: correct")
 
 
 @pytest.mark.parametrize(
@@ -49,8 +46,7 @@ def test_right_answers_in_other_words(capsys, candidate):
     ],
 )
 def test_distortion_mistakes(capsys, candidate, message):
-    out = said(capsys, candidate)
-    assert out.startswith("distortion: not yet") and message in out, out
+    assert_caught(capsys, "distortion", candidate, message)
 
 
 # Mistakes that the check was not written against when these were thought of, and what it must say of them.
@@ -74,8 +70,7 @@ def test_distortion_mistakes(capsys, candidate, message):
     ],
 )
 def test_other_mistakes(capsys, candidate, message):
-    out = said(capsys, candidate)
-    assert out.startswith("distortion: not yet") and message in out, out
+    assert_caught(capsys, "distortion", candidate, message)
 
 
 def test_no_two_mistakes_are_confused():

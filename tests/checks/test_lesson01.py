@@ -8,6 +8,7 @@ from notebook_tools import NOTEBOOKS, cells
 from scipy.optimize import minimize
 from scipy.special import betainc
 from scipy.stats import norm
+from verdicts import said
 
 from helpers import checks
 
@@ -17,18 +18,13 @@ for _cell in cells(LESSON, "solution"):
     exec(_cell.source, SCOPE)
 
 
-def verdict(capsys, name, candidate):
-    getattr(checks, name)(candidate)
-    return capsys.readouterr().out
-
-
 @pytest.mark.parametrize("name", ["closest_on_plane", "closest_in_box", "log10_chance"])
 def test_the_solutions_are_correct_and_the_stubs_not_attempted(capsys, name):
-    assert verdict(capsys, name, SCOPE[name]).startswith(f"{name}: correct - ")
+    assert said(capsys, name, SCOPE[name]).startswith(f"{name}: correct - ")
     stubs = [cell.source for cell in cells(LESSON, "exercise")]
     scope = {}
     exec(next(source for source in stubs if f"def {name}(" in source), scope)
-    assert "not attempted yet" in verdict(capsys, name, scope[name])
+    assert "not attempted yet" in said(capsys, name, scope[name])
 
 
 def on_plane(x, A, b):
@@ -53,7 +49,7 @@ def to_the_plane_then_back_along_it(x, A, b):
 
 @pytest.mark.parametrize("candidate", [by_least_norm, by_unit_normal, to_the_plane_then_back_along_it])
 def test_closest_on_plane_in_another_form(capsys, candidate):
-    assert ": correct - " in verdict(capsys, "closest_on_plane", candidate)
+    assert ": correct - " in said(capsys, "closest_on_plane", candidate)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +77,7 @@ def test_closest_on_plane_in_another_form(capsys, candidate):
     ],
 )
 def test_closest_on_plane(capsys, candidate, message):
-    out = verdict(capsys, "closest_on_plane", candidate)
+    out = said(capsys, "closest_on_plane", candidate)
     assert "not yet" in out and message in out
 
 
@@ -170,7 +166,7 @@ def stretched(x, A, b):
     ],
 )
 def test_closest_in_box_in_another_form(capsys, candidate):
-    assert ": correct - " in verdict(capsys, "closest_in_box", candidate)
+    assert ": correct - " in said(capsys, "closest_in_box", candidate)
 
 
 def clipped(x, A, b):
@@ -274,7 +270,7 @@ def clip_of_the_change(x, A, b):
     ],
 )
 def test_closest_in_box(capsys, candidate, message):
-    out = verdict(capsys, "closest_in_box", candidate)
+    out = said(capsys, "closest_in_box", candidate)
     assert message in out and ("not yet" in out or message == "correct")
 
 
@@ -308,7 +304,7 @@ def by_simpson(n, cosine):
 
 @pytest.mark.parametrize("candidate", [by_beta_function, by_simpson, lambda n, c: np.float64(by_simpson(n, c))])
 def test_log10_chance_in_another_form(capsys, candidate):
-    assert ": correct - " in verdict(capsys, "log10_chance", candidate)
+    assert ": correct - " in said(capsys, "log10_chance", candidate)
 
 
 def capped(n, cosine, power=None, end=None, total=math.pi, base=10, safe=True):
@@ -356,5 +352,5 @@ def drawn(n, cosine):
     ],
 )
 def test_log10_chance(capsys, candidate, message):
-    out = verdict(capsys, "log10_chance", candidate)
+    out = said(capsys, "log10_chance", candidate)
     assert "not yet" in out and message in out

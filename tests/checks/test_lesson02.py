@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from notebook_tools import NOTEBOOKS, source
 from scipy.special import logsumexp
-
-from helpers import checks
+from verdicts import said
 
 PATH = NOTEBOOKS / "02_from_constraint_to_penalty.ipynb"
 NAMES = ["price_for_norm", "reachable", "search", "sharpened_loss"]
@@ -16,17 +15,12 @@ for _name in NAMES:
     exec(source(PATH, _name, "solution"), SCOPE)
 
 
-def verdict(capsys, name, candidate):
-    getattr(checks, name)(candidate)
-    return capsys.readouterr().out
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_the_solutions_are_correct_and_the_stubs_not_attempted(capsys, name):
-    assert verdict(capsys, name, SCOPE[name]).startswith(f"{name}: correct - ")
+    assert said(capsys, name, SCOPE[name]).startswith(f"{name}: correct - ")
     scope = {}
     exec(source(PATH, name, "exercise"), scope)
-    assert "not attempted yet" in verdict(capsys, name, scope[name])
+    assert "not attempted yet" in said(capsys, name, scope[name])
 
 
 def hull_by_cross_products(lengths, losses, sign=1):
@@ -76,7 +70,7 @@ def at_every_crossing(lengths, losses):
 
 @pytest.mark.parametrize("candidate", [hull_by_cross_products, dual_intervals, at_every_crossing])
 def test_reachable_accepts_another_way_to_the_hull(capsys, candidate):
-    assert "correct" in verdict(capsys, "reachable", candidate)
+    assert "correct" in said(capsys, "reachable", candidate)
 
 
 def strict(lengths, losses):
@@ -144,7 +138,7 @@ def unsorted_hull(lengths, losses):
     ],
 )
 def test_reachable(capsys, candidate, message):
-    out = verdict(capsys, "reachable", candidate)
+    out = said(capsys, "reachable", candidate)
     assert "not yet" in out and message in out
 
 
@@ -258,7 +252,7 @@ def dense_scan(try_price, low, high, multiplies):
 
 @pytest.mark.parametrize("candidate", [scan_and_bisect, dense_scan])
 def test_search_accepts_other_ways(capsys, candidate):
-    assert "search: correct" in verdict(capsys, "search", candidate)
+    assert "search: correct" in said(capsys, "search", candidate)
 
 
 @pytest.mark.parametrize(
@@ -297,7 +291,7 @@ def test_search_accepts_other_ways(capsys, candidate):
     ],
 )
 def test_search(capsys, candidate, message):
-    out = verdict(capsys, "search", candidate)
+    out = said(capsys, "search", candidate)
     assert "not yet" in out and message in out
 
 
@@ -319,7 +313,7 @@ def test_search(capsys, candidate, message):
     ],
 )
 def test_price_for_norm(capsys, candidate, message):
-    out = verdict(capsys, "price_for_norm", candidate)
+    out = said(capsys, "price_for_norm", candidate)
     assert "not yet" in out and message in out
 
 
@@ -328,7 +322,7 @@ def test_price_for_norm(capsys, candidate, message):
     [lambda c, r: np.linalg.norm(2 * c * r), lambda c, r: np.array(c * math.sqrt(4 * (r**2).sum()))],
 )
 def test_price_for_norm_accepts_other_ways(capsys, candidate):
-    assert "correct" in verdict(capsys, "price_for_norm", candidate)
+    assert "correct" in said(capsys, "price_for_norm", candidate)
 
 
 def softmax_then_log(z, target, beta, floor=0.0, added=0.0):
@@ -362,7 +356,7 @@ def by_a_loop(z, target, beta):
     ],
 )
 def test_sharpened_loss_accepts_other_ways(capsys, candidate):
-    assert "correct" in verdict(capsys, "sharpened_loss", candidate)
+    assert "correct" in said(capsys, "sharpened_loss", candidate)
 
 
 def naive(z, target, beta):
@@ -392,5 +386,5 @@ def naive(z, target, beta):
     ],
 )
 def test_sharpened_loss(capsys, candidate, message):
-    out = verdict(capsys, "sharpened_loss", candidate)
+    out = said(capsys, "sharpened_loss", candidate)
     assert "not yet" in out and message in out

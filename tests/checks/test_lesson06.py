@@ -11,8 +11,9 @@ import torch
 from notebook_tools import NOTEBOOKS
 from torch import nn
 from torch.nn.functional import cross_entropy
+from verdicts import said
 
-from helpers import checks, minimize
+from helpers import minimize
 
 PATH = NOTEBOOKS / "06_the_attack.ipynb"
 NAMES = ["attackable", "largest_c", "solve"]
@@ -20,11 +21,6 @@ NAMES = ["attackable", "largest_c", "solve"]
 
 SCOPE = {"torch": torch, "minimize": minimize, "cross_entropy": cross_entropy}
 written = partial(notebook_tools.written, PATH, scope=SCOPE)
-
-
-def said(capsys, name, candidate):
-    getattr(checks, name)(candidate)
-    return capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", NAMES)
