@@ -17,7 +17,8 @@ BELOW = {
     "benchmark": {"adversarial", "baselines", "digits", "solver"},
     "checks": {"solver"},
     "environment": {"digits"},
-    "widgets": {"adversarial", "baselines", "figures"},
+    "paper": {"adversarial", "baselines", "benchmark", "digits", "figures", "solver"},
+    "widgets": {"adversarial", "baselines", "figures", "paper"},
 }
 LINES, ARGUMENTS = 60, 6
 # Longer, each for a reason of its own. _cubic_step: every row goes through its four cases. The checks: they try one
