@@ -28,7 +28,7 @@ def _one_ranking(answer, phi, v, k):
     expect(torch.is_tensor(answer), f"it must return a tensor of places, it returned a {type(answer).__name__}")
     expect(
         not answer.is_floating_point(),
-        "it returns the values ⟨φ(x), v⟩; wanted are the places of the images, whole numbers (argsort or topk's second)",
+        "it returns the values ⟨φ(x), v⟩; wanted are the places of the images, whole numbers (argsort gives them)",
     )
     score = v @ phi.T
     if answer.shape == (k, count) and k != count:
@@ -67,7 +67,7 @@ def _one_ranking(answer, phi, v, k):
     row = int((answer != wanted).any(1).nonzero()[0])
     there, best = score[row, answer[row]].min(), score[row, wanted[row]].min()
     raise Wrong(
-        f"direction {row}: it has an image with ⟨φ(x), v⟩ = {there:.3f}, but the lowest of the highest {k} is {best:.3f}"
+        f"direction {row}: it has an image with ⟨φ(x), v⟩ = {there:.3f}, but the highest {k} have at least {best:.3f}"
     )
 
 
@@ -174,7 +174,7 @@ def _one_interval(answer, a, b, kind):
     )
     expect(
         abs(middle) > 0.5 * error or abs(wanted) < 2 * error,
-        f"{kind}the interval is around 0: where a and b are mixed before drawing, it shows what chance does if there is "
+        f"{kind}the interval is around 0: if a and b are mixed first, it shows what chance does where there is "
         "no difference. Draw from a and from b separately",
     )
     expect(
