@@ -15,9 +15,9 @@ BELOW = {
     "adversarial": {"solver"},
     "baselines": {"adversarial", "solver"},
     "benchmark": {"adversarial", "baselines", "digits", "solver"},
+    "paper": {"adversarial", "baselines", "benchmark", "digits", "figures", "solver"},
     "checks": {"solver"},
     "environment": {"digits"},
-    "paper": {"adversarial", "baselines", "benchmark", "digits", "figures", "solver"},
     "widgets": {"adversarial", "baselines", "figures", "paper"},
 }
 LINES, ARGUMENTS = 60, 6
