@@ -40,8 +40,5 @@ def top_scene(state, images):
         below = TOP + ROW * (1 + (len(side.places) - 1) // COLUMNS)
         numbers = f"purity {side.purity:.0%}   cosine {side.similarity:.2f}   mean removed {side.centred:.2f}"
         scene.text(left, below + 22, numbers, 15, bold=True)
-        words = (
-            "" if side.unique else "not unique: others have the same value as the last of these (is it a dead unit?)"
-        )
-        scene.text(left, below + 46, words or "the highest first", 12, colour="ink" if words else "soft")
+        scene.text(left, below + 46, _order(side, state), 12, colour="soft")
     return scene
