@@ -141,9 +141,9 @@ def difference_interval(candidate):
 
     generator = torch.Generator().manual_seed(93)
     a = torch.randint(1, 9, (150,), generator=generator).double() / 8
-    b = torch.randint(1, 6, (90,), generator=generator).double() / 8
+    b = torch.randint(1, 6, (42,), generator=generator).double() / 8
     _one_interval(candidate(a, b), a, b, "")
-    c = (a + 0.02 * torch.randn(150, generator=generator, dtype=torch.float64)) / 2 + 0.3
+    c = 0.8 * a + 0.02 * torch.randn(150, generator=generator, dtype=torch.float64) + 0.3
     _one_interval(candidate(a, c), a, c, "two samples of one size: ")
     return "the difference of the means, with 95% of what other draws of directions would give around it"
 
@@ -177,30 +177,34 @@ def _one_interval(answer, a, b, kind):
         f"{kind}the interval is around 0: if a and b are mixed first, it shows what chance does where there is "
         "no difference. Draw from a and from b separately",
     )
-    expect(
-        abs(middle - wanted) < 0.5 * error,
-        f"{kind}the interval is around {middle:.3f}, the difference is {wanted:.3f}",
-    )
     paired = (a - b).var(correction=0).item() ** 0.5 / len(a) ** 0.5 / error if len(a) == len(b) else 0
     smaller = min(len(a), len(b))
     spread = (a.var().item() / smaller + b.var().item() / smaller) ** 0.5 / error
-    mistakes = {
-        "it is the spread of single values, not of means: each resample gives one number, its mean(a) − mean(b)": (
-            (a.var() + b.var()).sqrt().item() / error
-        ),
-        "it holds 90%, from the 5th percentile to the 95th; 95% goes from 2.5 to 97.5": 1.645 / 1.96,
-        "it holds 99%; 95% goes from the 2.5th percentile to the 97.5th": 2.576 / 1.96,
-        "it is one standard error to each side, 68%": 1 / 1.96,
-        "only a is resampled; b is a sample too": error_a / error,
-        "only b is resampled; a is a sample too": error_b / error,
-        "a and b are resampled by the same places, as if they were pairs: draw for each anew": paired,
-        f"resamples of {smaller} directions from both: each must be as large as its own sample": spread,
-    }
-    if 0.92 < width < 1.08:
-        return
-    near = min(mistakes, key=lambda words: abs(mistakes[words] / width - 1))
+    single = (a.var() + b.var()).sqrt().item() / error
     expect(
-        abs(mistakes[near] / width - 1) > 0.06,
+        abs(width / single - 1) > 0.2,
+        f"{kind}the interval is {width:.1f} times as wide as it should be: it is the spread of single values, not of "
+        "means. Each resample gives one number, its mean(a) − mean(b)",
+    )
+    one = "only one of a and b is resampled; both are samples"
+    mistakes = [
+        ("it holds 90%, from the 5th percentile to the 95th; 95% goes from 2.5 to 97.5", 1.645 / 1.96),
+        ("it holds 99%; 95% goes from the 2.5th percentile to the 97.5th", 2.576 / 1.96),
+        ("it is one standard error to each side, 68%", 1 / 1.96),
+        (one, error_a / error),
+        (one, error_b / error),
+        ("a and b are resampled by the same places, as if they were pairs: draw for each anew", paired),
+        (f"resamples of {smaller} directions from both: each must be as large as its own sample", spread),
+    ]
+    if 0.92 < width < 1.08:
+        expect(
+            abs(middle - wanted) < 0.5 * error,
+            f"{kind}the interval is around {middle:.3f}, the difference is {wanted:.3f}",
+        )
+        return
+    near, ratio = min(mistakes, key=lambda mistake: abs(mistake[1] / width - 1))
+    expect(
+        abs(ratio / width - 1) > 0.06,
         f"{kind}the interval is {width:.2f} times as wide as it should be: {near}",
     )
     raise Wrong(
