@@ -201,13 +201,13 @@ def drive_top_images(top):
     assert pictures()[0] == left and pictures()[1] != right
     assert agree(top.press(unit, "End"))["unit"] == first["width"] - 1
 
-    menus, options = top.place.locator(".widget-dropdown select"), "menu => [...menu.options].map(o => o.text)"
     for row, key in ((2, "kind"), (1, "layer"), (0, "network")):
-        menu = menus.nth(row)
-        others = [text for text in menu.evaluate(options) if text != top.state()[key]]
-        for other in others[:1]:
+        menu, chosen = top.place.locator(".widget-dropdown select").nth(row), top.state()[key]
+        names = menu.evaluate("menu => [...menu.options].map(option => option.value)")
+        other = next((name for name in names if name != chosen), None)
+        if other is not None:
             before = top.label()
-            menu.select_option(other)
+            menu.select_option(value=other)
             state = agree(top.wait_for_other_label(before, seconds=60))
             assert state[key] == other and state["unit"] < state["width"]
 
