@@ -27,8 +27,8 @@ def of(layers, start, end):
     return [layer for name, layer in layers.items() if name.startswith(start) and name.endswith(end)]
 
 
-def points(layers, measure="purity", scale=100):
-    return sorted(scale * layer["differences"]["unit − random"]["8"][measure][0] for layer in layers)
+def points(layers, measure="purity", scale=100, other="random"):
+    return sorted(scale * layer["differences"][f"unit − {other}"]["8"][measure][0] for layer in layers)
 
 
 def test_the_answer_is_that_of_the_run(prose, layers):
@@ -113,3 +113,14 @@ def test_ties_and_overlaps(prose, layers):
         f"share {last:.1%} of their eight images" in prose and f"at most {max(share.values()):.1%} elsewhere" in prose
     )
     assert f"units share up to {max(layer['kinds']['unit']['8']['overlap'] for layer in layers.values()):.1%}" in prose
+
+
+def test_what_is_left_before_the_nonlinearity(prose, layers):
+    said = prose.split("in favour of random directions: a unit there")[1].split("## What the paper")[0]
+    second = points(of(layers, "FC", "hidden 2"), other="before")
+    assert [f"{-second[i]:.0f}" for i in (-1, 0)] == ["5", "9"] and "ahead, by 5 to 9 points of purity" in said
+    convolutions = [layers["CNN, hidden 1"], layers["CNN, hidden 2"]]
+    assert [f"{x:.0f}" for x in points(convolutions, other="before")] == ["5", "5"] and "by 5 points in each" in said
+    assert f"stay ahead by {points(of(layers, 'AE', '1'), other='before')[0]:.0f}." in said
+    first = points(of(layers, "FC", "hidden 1"), "centred", 1, "before")
+    assert -0.03 < first[0] and first[-1] < 0 and "shrink to at most 0.03, in favour of random directions" in prose
