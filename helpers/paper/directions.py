@@ -50,7 +50,7 @@ def hidden_layer(network, name):
 
 
 @torch.no_grad()
-def activations(network, images, name, before=False, batch=2000):
+def activations(network, images, name, before=False, batch=500):
     """φ(x) of each image: (N, width), flattened, in the images' dtype and on their device.
 
     images: (N, 784) in [0, 1], of the network's dtype. name: "hidden 1", ... before: stop before the nonlinearity, at
