@@ -17,6 +17,7 @@ BELOW = {
     "benchmark": {"adversarial", "baselines", "digits", "solver"},
     "checks": {"solver"},
     "environment": {"digits"},
+    "paper": {"adversarial", "baselines", "benchmark", "digits", "figures", "solver"},
     "widgets": {"adversarial", "baselines", "figures"},
 }
 LINES, ARGUMENTS = 60, 6
