@@ -1,6 +1,6 @@
 """How much a layer can amplify (section 4.3 of the paper): operator norms, the product bound, and what it proves.
 
-All in float64, whatever the weights are in. "Proved" is meant up to rounding.
+All in float64 on the CPU, whatever the weights and images are in. "Proved" is meant up to rounding.
 
 The operator norm of a matrix A is ‖A‖₂ = max ‖Av‖/‖v‖, its largest singular value. A convolution is such a matrix, too
 large to be written down. With circular padding the discrete Fourier transform makes it block-diagonal (Sedghi, Gupta &
@@ -26,7 +26,7 @@ def matrix_norm(A):
     The square root of the largest eigenvalue of the smaller of A Aᴴ and Aᴴ A. That loses digits of small singular
     values and none of the largest.
     """
-    A = A.to(torch.promote_types(A.dtype, torch.float64))
+    A = A.cpu().to(torch.promote_types(A.dtype, torch.float64))
     scale = A.abs().amax((-2, -1), keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
     A = A / scale  # so that no square overflows
     gram = A @ A.mH if A.shape[-2] <= A.shape[-1] else A.mH @ A
@@ -35,7 +35,7 @@ def matrix_norm(A):
 
 def linear_part(layer):
     """A copy of an affine ``layer`` (any module) without its offsets, in float64 and evaluation mode."""
-    bare = copy.deepcopy(layer).double().eval().requires_grad_(False)
+    bare = copy.deepcopy(layer).cpu().double().eval().requires_grad_(False)
     for module in bare.modules():
         if getattr(module, "bias", None) is not None:
             module.bias = None
@@ -66,7 +66,7 @@ def circular_norm(weight, size, stride=1, dilation=1):
     (H, W), (sh, sw), (dh, dw) = size, _pair(stride), _pair(dilation)
     if H % sh or W % sw:
         raise ValueError(f"a stride of {(sh, sw)} must divide the size of the torus, which is {(H, W)}.")
-    weight = weight.detach().to(torch.complex128)
+    weight = weight.detach().cpu().to(torch.complex128)
     rows, columns = H // sh, W // sw  # of the output, and of its frequencies
     horizontal = _waves(torch.arange(W), dw * torch.arange(weight.shape[3]), W).T
     norms = []
@@ -167,7 +167,7 @@ def stages(network, shape):
     What stands before the first linear map belongs to the first stage. Raises ValueError as `constant` does.
     """
     found, inputs = [], torch.zeros(1, *shape, dtype=torch.float64)
-    for layer in copy.deepcopy(network).double().eval():
+    for layer in copy.deepcopy(network).cpu().double().eval():
         K = constant(layer, tuple(inputs.shape[1:]))
         inputs = layer(inputs)
         if not found or (isinstance(layer, LINEAR) and any(isinstance(other, LINEAR) for other in found[-1][0])):
@@ -180,7 +180,7 @@ def stages(network, shape):
 @torch.no_grad()
 def differences(parts, images, moved):
     """‖φ_k(moved) − φ_k(images)‖ for k = 0 (the images themselves) to the last of the Stages ``parts``: (k, batch)."""
-    a, b = images.double(), moved.double()
+    a, b = images.cpu().double(), moved.cpu().double()
     lengths = [(b - a).flatten(1).norm(dim=1)]
     for stage in parts:
         a, b = stage.part(a), stage.part(b)
@@ -202,7 +202,7 @@ def certificates(parts, images, targets):
     """
     if [type(layer) for layer in parts[-1].part][-1:] != [nn.Linear]:
         raise ValueError("the last layer must be a Linear, whose outputs are the logits.")
-    logits = images.double()
+    logits, targets = images.cpu().double(), targets.cpu()
     for stage in parts:
         logits = stage.part(logits)
     A, before = parts[-1].part[-1].weight, math.prod(stage.K for stage in parts[:-1])
