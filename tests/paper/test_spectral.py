@@ -131,12 +131,14 @@ def test_the_torus_is_no_larger_than_it_must_be():
     assert one_less != pytest.approx(spectral.circular_norm(layer.weight, (7, 9)), rel=1e-3)
 
 
-def test_a_sum_over_the_window_shows_that_the_torus_must_leave_room_for_the_zeros():
-    """Ones everywhere: on a torus of the image's own size each edge would meet the other, and here it does not."""
-    layer = convolution(0, 1, 1, 3, padding=1)
-    layer.weight.data.fill_(1.0)
-    exact = largest(spectral.dense(layer, (1, 5, 5)))
-    assert exact < spectral.convolution_bound(layer, (1, 5, 5)) == pytest.approx(9)
+def test_a_torus_of_the_images_own_size_would_be_no_bound():
+    """Three pixels have no frequency at which neighbours alternate; four have."""
+    layer, side = convolution(0, 1, 1, 3, padding=1), torch.tensor([-1.0, 1, -1], dtype=torch.float64)
+    layer.weight.data[0, 0] = torch.outer(side, side)
+    exact = largest(spectral.dense(layer, (1, 3, 3)))
+    assert exact == pytest.approx((1 + 2**0.5) ** 2) and spectral.circular_norm(layer.weight, (3, 3)) < exact
+    assert spectral.torus(layer, (1, 3, 3)) == (4, 4)
+    assert exact < spectral.convolution_bound(layer, (1, 3, 3)) == pytest.approx(9)
 
 
 def test_groups_act_each_on_its_own_channels():
