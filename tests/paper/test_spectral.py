@@ -131,6 +131,14 @@ def test_the_torus_is_no_larger_than_it_must_be():
     assert one_less != pytest.approx(spectral.circular_norm(layer.weight, (7, 9)), rel=1e-3)
 
 
+def test_every_output_has_a_place_of_its_own_on_the_torus():
+    layer = convolution(
+        1, 1, 2, 1, padding=3, stride=4
+    )  # reads at −3, 1 and 5: outputs three, though 5 + 3 is only 2·4
+    assert layer(torch.zeros(1, 1, 5, 5, dtype=torch.float64)).shape[-2:] == (3, 3)
+    assert spectral.torus(layer, (1, 5, 5)) == (12, 12)
+
+
 def test_a_torus_of_the_images_own_size_would_be_no_bound():
     """Three pixels have no frequency at which neighbours alternate; four have."""
     layer, side = convolution(0, 1, 1, 3, padding=1), torch.tensor([-1.0, 1, -1], dtype=torch.float64)
@@ -271,6 +279,19 @@ def test_a_layer_that_is_not_known_is_refused():
 
 
 # --- what it proves ---
+
+
+def test_the_certificates_are_those_of_the_formulas(digits):
+    network, (images, targets) = load_network("FC100-100-10"), digits
+    crude, sharp = spectral.certificates(spectral.stages(network, (784,)), images[:5], targets[:5])
+    A1, A2, A3 = (network[i].weight.double() for i in (0, 2, 4))
+    before = largest(A1) * largest(A2) / 16
+    for x, l, low, high in zip(images[:5], targets[:5], crude, sharp, strict=True):
+        z = network.double()(x.double())
+        lead = [(z[j] - z[l]).item() for j in range(10)]
+        assert low.item() == pytest.approx(max(lead) / (2**0.5 * before * largest(A3)))
+        each = [lead[j] / (A3[j] - A3[l]).norm().item() for j in range(10) if j != l]
+        assert high.item() == pytest.approx(max(each) / before)
 
 
 def test_for_two_labels_of_a_linear_network_the_sharp_certificate_is_the_distance_to_the_border():
