@@ -7,7 +7,6 @@ changes one of these, or the training, or what is shown. Each is saved when it i
 import json
 import time
 from datetime import date
-from pathlib import Path
 
 import torch
 from tqdm import tqdm
@@ -18,12 +17,6 @@ from helpers.paper import attacks, other_attacks, published, retrained, shown, t
 from helpers.paper.archive import write_json
 
 FILE = "differences.json"
-STORED = Path(__file__).parents[1] / "data" / "paper" / FILE
-
-
-def stored():
-    """The report of the run that lesson 08 shows; its ``run`` says by which command it was made."""
-    return json.loads(STORED.read_text(encoding="utf-8"))
 
 
 def differences(count, out, device="cpu"):

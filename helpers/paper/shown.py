@@ -8,7 +8,7 @@ from helpers.paper.published import TABLE_1
 from helpers.paper.transfer import mean
 
 NETWORKS = tuple(TABLE_1)
-SCALES = (0.25, 0.5, 0.75, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 5 / 3, 1.8, 2.0, 2.5, 3.0)
+SCALES = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 5 / 3, 1.8, 2.0, 2.5, 3.0)
 SIZES = tuple(round(0.02 * i, 2) for i in range(1, 11))  # root mean squares of r
 
 

@@ -143,7 +143,7 @@ def by_bisection(wrong, images, z):
         return (wrong / images - p) ** 2 - z**2 * p * (1 - p) / images
 
     share = wrong / images
-    low = brentq(gap, 0, share, xtol=1e-15, rtol=1e-14) if wrong else 0.0
+    low = brentq(gap, 0, min(share, 1 - 1e-6), xtol=1e-15, rtol=1e-14) if wrong else 0.0
     high = brentq(gap, max(share, 1e-6), 1, xtol=1e-15, rtol=1e-14) if wrong < images else 1.0
     return low, high
 

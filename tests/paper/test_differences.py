@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from helpers.paper import differences
+from helpers.paper.archive import stored
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_another_number_of_images_is_refused(few, tmp_path):
 
 
 def test_the_stored_run_prints_every_experiment():
-    report = differences.stored()
+    report = stored(differences.FILE)
     text = differences.table(report)
     assert report["images"] == 1000 and set(report["seconds"]) == set(differences.EXPERIMENTS)
     for words in (
