@@ -90,7 +90,8 @@ def errors(networks, group):
 
 
 def _row(run, networks, count, out, device, bar):
-    """What the changes made for one network are, and how many of them mislead each network."""
+    """What the changes made for one network are, and how many of them mislead each network. An image for which none
+    was found is shown as it is, and its distortion left out."""
     wrong, distortions, sizes = {}, [], []
     successes, evaluations = 0, 0
     for chunk in attacks.chunks(count):
@@ -100,7 +101,7 @@ def _row(run, networks, count, out, device, bar):
         for name, changed in shown.items():
             counts = _wrong(networks, changed, labels, device)
             wrong[name] = [a + b for a, b in zip(wrong.get(name, [0] * len(networks)), counts, strict=True)]
-        distortions += result.distortion.tolist()
+        distortions += result.distortion[result.success].tolist()
         sizes += _distortion(shown["amplified"] - images).tolist()
         successes += int(result.success.sum())
         evaluations += int(result.evaluations.sum())
@@ -108,7 +109,7 @@ def _row(run, networks, count, out, device, bar):
     return {
         "reached": successes,
         "evaluations": evaluations / count,
-        "distortion": mean(distortions),
+        "distortion": mean(distortions or [float("nan")]),
         "amplified distortion": mean(sizes),
         "wrong": wrong,
     }
