@@ -144,15 +144,12 @@ def _shown_blocks(report):
 
 
 def _training_blocks(report):
-    rows = [
-        ["training of FC100-100-10", "train error", "test error", *LENGTHS, "it misleads stored", "stored misleads it"]
-    ]
-    for name, found in report["training"]["all digits"].items():
-        errors = [f"{found['errors'][split]:.2f}%" for split in ("train", "test")]
-        both = [found.get(key) for key in ("to stored", "from stored")]
-        cells = ["" if wrong is None else tables.percent(wrong, report["images"]) for wrong in both]
-        rows.append([f"  {name}", *errors, *_lengths_of(found), *cells])
-    yield tables.text(rows)
+    for key, words in (("misleads", "misleads"), ("misled by", "is misled by what is made for")):
+        rows = [[f"FC100-100-10 {words}", "train error", "test error", *LENGTHS, *report["networks"]]]
+        for name, found in report["training"]["all digits"].items():
+            errors = [f"{found['errors'][split]:.2f}%" for split in ("train", "test")]
+            rows.append([f"  {name}", *errors, *_lengths_of(found), *_percents(found[key], report)])
+        yield tables.text(rows)
     halves = report["training"]["halves"]
     rows = [["halves, error in %", *next(iter(halves.values()))]]
     rows += [[maker, *_percents(found.values(), report)] for maker, found in halves.items()]

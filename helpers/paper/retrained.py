@@ -7,7 +7,7 @@ from helpers.digits import training
 from helpers.digits.mnist import load_mnist
 from helpers.digits.networks import DECAY_SCALE, RECIPES, error, halves, untrained
 from helpers.paper import attacks
-from helpers.paper.shown import length, misled, whole
+from helpers.paper.shown import NETWORKS, counts, length, misled, whole
 
 NETWORK = "FC100-100-10"
 EPOCHS = RECIPES[NETWORK].epochs
@@ -51,25 +51,29 @@ def start_order(pixels):
 
 
 def trainings(count, folder, device="cpu"):
-    """Of every variant: its errors, its lengths on the first training images, and what misleads the stored network.
+    """Of every variant, on the first training images, what table 2 would say with it in place of the stored network.
 
-    "to stored", "from stored": images of ``count`` that one's changes make the other get wrong. "halves": the networks
-    of P1 and P2 have started from the same weights; here P2's starts from others, on the test images of table 4.
+    "misleads": how many of ``count`` images each network of table 2 errs on, made for the variant (to the stored
+    FC100-100-10 too). "misled by": on how many the variant errs, made for each network of table 2. "halves": the
+    networks of P1 and P2 have started from the same weights; here P2's starts from others, on the test images of table
+    4. A variant is trained once and kept in ``folder``. Returns a dict for JSON.
     """
-    train, test = (load_mnist(split) for split in ("train", "test"))
+    data = {split: load_mnist(split) for split in ("train", "test")}
     images, labels, targets = (part[:count].to(device) for part in attacks.digits("train"))
-    stored = attacks.network_of(NETWORK, device)
-    made = whole(attack(stored, images, targets))
-    found = {"as stored": _row(stored, made, (train, test), device)}
-    for name, variant in VARIANTS.items():
-        network = trained(name, variant, train, folder).to(device)
+    made = {name: whole(attack(attacks.network_of(name, device), images, targets)).adversarial for name in NETWORKS}
+    networks = {"as stored": attacks.network_of(NETWORK, device)}
+    networks |= {name: trained(name, variant, data["train"], folder).to(device) for name, variant in VARIANTS.items()}
+    found = {}
+    for name, network in networks.items():
         result = whole(attack(network, images, targets))
         found[name] = {
-            **_row(network, result, (train, test), device),
-            "to stored": int(misled(stored, result.adversarial, labels).sum()),
-            "from stored": int(misled(network, made.adversarial, labels).sum()),
+            "errors": {split: error(network, *(part.to(device) for part in data[split])) for split in data},
+            "reached": int(result.success.sum()),
+            **length(result.distortion),
+            "misleads": counts(result.adversarial, labels, device=device),
+            "misled by": [int(misled(network, x, labels).sum()) for x in made.values()],
         }
-    return {"all digits": found, "halves": _halves(count, train, folder, device)}
+    return {"all digits": found, "halves": _halves(count, data["train"], folder, device)}
 
 
 def _halves(count, train, folder, device):
@@ -82,9 +86,3 @@ def _halves(count, train, folder, device):
         f"made for {maker}": {judge: int(misled(networks[judge], x, labels).sum()) for judge in networks}
         for maker, x in made.items()
     }
-
-
-def _row(network, result, data, device):
-    splits = zip(("train", "test"), data, strict=True)
-    errors = {split: error(network, *(half.to(device) for half in part)) for split, part in splits}
-    return {"errors": errors, "reached": int(result.success.sum()), **length(result.distortion)}
