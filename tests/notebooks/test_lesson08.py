@@ -57,7 +57,28 @@ def test_the_numbers_between_the_halves_are_those_of_the_full_run():
     assert f"noise of that length misleads it in {between(HALVES, 'noise of the amplified length')}" in PROSE
     first, second, _ = HALVES["networks"]
     within = sorted((share(HALVES, first, second), share(HALVES, second, first)))
-    assert "in {:.0f}% and {:.0f}%".format(*within) in PROSE
+    assert "in {:.1f}% and {:.1f}%".format(*within) in PROSE
+
+
+def test_the_answer_between_the_halves_is_that_of_the_full_run():
+    assert f"mislead each other in {between(HALVES)} of the cases" in PROSE
+    first, second, third = HALVES["networks"]
+    longer = [share(HALVES, *pair, "5/3 as long") for pair in ((first, third), (second, third), (third, first))]
+    assert all(45 < value < 60 for value in longer)
+
+
+def test_every_target_is_reached():
+    assert all(row["reached"] == FULL["images"] for row in FULL["made for"]["paper"].values())
+
+
+def test_another_training_is_that_of_the_run():
+    trained, networks = OTHER["training"]["all digits"], OTHER["networks"]
+    wide, soft, own = (networks.index(name) for name in ("FC200-200-10", "FC10(1e-4)", "FC100-100-10"))
+    assert trained["decay at scale 10"]["misled by"][wide] < trained["as stored"]["misled by"][wide]
+    assert f"{trained['no decay']['misled by'][wide] / 10:.0f}% without" in PROSE
+    assert min(row["misled by"][soft] for row in trained.values()) > 90
+    assert {trained["another start"][key][own] for key in ("misleads", "misled by")} <= set(range(155, 165))
+    assert trained["5 passes"]["errors"]["train"] > 1.85 and f"{trained['5 passes']['mean']:.3f}" == "0.057"
 
 
 def test_five_thirds_come_nearer_to_the_paper_everywhere():
