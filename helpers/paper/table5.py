@@ -8,7 +8,6 @@ torchvision's AlexNet is trained, but a later one, with fewer kernels (Krizhevsk
 import hashlib
 import json
 import math
-import os
 import time
 from datetime import date
 from pathlib import Path
@@ -20,8 +19,9 @@ from tqdm.auto import tqdm
 
 from helpers.benchmark.report import describe
 from helpers.paper import spectral
+from helpers.paper.archive import write_json
 
-STORED = Path(__file__).parents[1] / "data" / "table5.json"
+STORED = Path(__file__).parents[1] / "data" / "paper" / "table5.json"
 SEED, DEVIATION = 0, 0.01
 # name: (shape of the weights, (H, W) of the input, stride, padding, the paper's value)
 PAPER = {
@@ -62,8 +62,8 @@ def table5(out=STORED):
         report[kind][name] = {"shape": list(weight.shape), "norm": norm(name, weight)}
         report["seconds"] = round(before + time.perf_counter() - start, 1)
         report |= {"date": date.today().isoformat(), "machine": describe("cpu", torch.get_num_threads())}
-        _write(report, out)
-    _write(report, out)
+        write_json(report, out)
+    write_json(report, out)
     return report
 
 
@@ -141,9 +141,3 @@ def table(report):
 
 def _times(shape):
     return "×".join(map(str, shape))
-
-
-def _write(report, out):
-    part = out.with_suffix(".part")
-    part.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, out)

@@ -6,7 +6,6 @@ network.
 """
 
 import json
-import os
 import time
 from datetime import date
 from pathlib import Path
@@ -19,6 +18,7 @@ from helpers.benchmark.report import describe
 from helpers.digits.mnist import load_mnist
 from helpers.digits.networks import PARTS, RECIPES, load_network, weights_path
 from helpers.paper import directions as d
+from helpers.paper.archive import write_json
 
 STORED = Path(__file__).parents[1] / "data" / "paper" / "units.json"
 DRAWS = 500  # directions of each kind, or all units where a layer has fewer
@@ -219,9 +219,7 @@ def _timed(report, path, job):
     report["command"] = f"python -m helpers.paper units --images {report['settings']['images']}"
     report["date"], report["machine"] = date.today().isoformat(), describe("cpu", torch.get_num_threads())
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(report, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(draft, path)
+    write_json(report, path)
 
 
 def stored():
