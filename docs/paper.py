@@ -5,7 +5,7 @@ The runs themselves: see ``python -m helpers.paper --help``; each table names it
 
 from pathlib import Path
 
-from helpers.paper import archive, published, tables
+from helpers.paper import archive, differences, published, table5, tables, units
 from helpers.paper.__main__ import run_line
 
 HERE = Path(__file__).resolve().parent
@@ -16,8 +16,8 @@ intervals over the images (Wilson's for shares). Lesson 08 says where ours diffe
 
 ## Tables 1 and 2
 
-The first {train:,} training images, each with one random wrong label as its target. β is the sharpness of the loss: β = 1 is
-the paper's.
+The first {train:,} training images, each with one random wrong label as its target. β is the sharpness of the loss:
+β = 1 is the paper's.
 
 {line12}
 
@@ -44,12 +44,36 @@ All {test:,} test images; the networks were trained on disjoint halves of the tr
 ```text
 {table4}
 ```
+
+## Why the two differ
+
+Each choice that the paper leaves open, made otherwise on {count:,} images. {line_differences}
+
+```text
+{differences}
+```
+
+## Section 3: units against random directions
+
+How alike are the eight images highest along a unit, and along a random direction? {line_units} Lesson 09 explains the
+columns and the controls.
+
+```text
+{units}
+```
+
+## Table 5
+
+{line5}
+
+{table5}
 """
 
 
 def page():
     """The page as text."""
     whole, halves = archive.stored("tables1and2.json"), archive.stored("tables3and4.json")
+    others, directions, norms = archive.stored(differences.FILE), units.stored(), table5.stored()
     return PAGE.format(
         train=whole["images"],
         test=halves["images"],
@@ -60,7 +84,19 @@ def page():
         table2=tables.table2(whole),
         table3=tables.table3(halves),
         table4=tables.table4(halves),
+        count=others["images"],
+        line_differences=made_by(others["run"]),
+        differences=differences.table(others),
+        line_units=made_by(directions),
+        units=units.table(directions),
+        line5=made_by(norms),
+        table5=table5.table(norms),
     )
+
+
+def made_by(run):
+    """One sentence on how a report was made, by one process."""
+    return f"By `{run['command']}`, {run['seconds']:.0f} s on {run['machine']}."
 
 
 if __name__ == "__main__":
