@@ -11,7 +11,18 @@ _HOME = {  # from a public name to the module that defines it
     "minimize": "solver.lbfgsb",
     "read_idx": "digits.mnist",
 }
-_ROOMS = {"adversarial", "baselines", "benchmark", "checks", "digits", "environment", "figures", "solver", "widgets"}
+_ROOMS = {
+    "adversarial",
+    "baselines",
+    "benchmark",
+    "checks",
+    "digits",
+    "environment",
+    "figures",
+    "paper",
+    "solver",
+    "widgets",
+}
 
 __all__ = sorted(_HOME)
 

@@ -17,7 +17,9 @@ NARROW = 2e-3  # a bracket of log c no wider than this is done: ‖r‖ changes 
 # Without a bracket, log c moves by this times β·margin. For a linear margin m₀ + aᵀr, (P_c) is solved where
 # c = σ(βm)‖a‖²/(2(m₀ − m)): at m = 0 the slope of log c is −(β/2 + 1/m₀); with β = 1 and digits' m₀ of about 4, 0.75.
 PER_MARGIN = 0.75
-STEP = (0.05, 1.0)  # the least that log c moves then, so that a bracket opens, and the most: far away nothing is linear
+# The least that log c moves then, doubled with each solve without a bracket: a margin can be small over decades of c.
+# And the most: far away nothing is linear.
+STEP = (0.05, 1.0)
 
 
 class Bracket(NamedTuple):
@@ -71,5 +73,6 @@ def proposed(bracket, log_c, margin, sharpness, solves):
     part = (bracket.low_margin / (bracket.low_margin - high_margin)).clamp(EDGE, 1 - EDGE)
     part = torch.where((solves > PATIENCE) & (solves % 2 == 0), 0.5, part)
     inside = bracket.low + part * (bracket.high - bracket.low)
-    onward = bracket.last * (PER_MARGIN * sharpness * -bracket.last * margin).clamp(*STEP)
+    least = (STEP[0] * 2.0 ** (solves - 1)).clamp(max=STEP[1]).to(log_c)
+    onward = bracket.last * torch.maximum(PER_MARGIN * sharpness * -bracket.last * margin, least).clamp(max=STEP[1])
     return torch.where(bracket.enclosed, inside, log_c + onward), part

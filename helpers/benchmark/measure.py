@@ -83,12 +83,13 @@ def markdown(columns, entries):
 
 
 class Interrupt:
-    """A ``with`` block that ends quietly at Ctrl-C and remembers it, also where an attack caught it to return early."""
+    """A ``with`` block that ends quietly at Ctrl-C or SIGTERM and remembers it, also where an attack caught it to
+    return early."""
 
     asked = False
 
     def __enter__(self):
-        self.before = signal.signal(signal.SIGINT, self._handle)
+        self.before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def _handle(self, *_):
@@ -96,10 +97,11 @@ class Interrupt:
         raise KeyboardInterrupt
 
     def check(self):
-        """Raise KeyboardInterrupt after a Ctrl-C: what was just measured is not whole."""
+        """Raise KeyboardInterrupt after an interruption: what was just measured is not whole."""
         if self.asked:
             raise KeyboardInterrupt
 
     def __exit__(self, kind, *_):
-        signal.signal(signal.SIGINT, self.before)
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
         return kind is not None and issubclass(kind, KeyboardInterrupt)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import AttackResult, attack, baselines, load_network
+from helpers import AttackResult, attack, baselines, load_mnist, load_network
 from helpers.baselines.exact import exact_linear
 
 
@@ -103,6 +103,14 @@ def test_within_a_thousandth_of_the_exact_optimum(digits, record_property):
     )
     assert 1 - 1e-5 <= ratio <= 1.001
     assert (sharp.norm >= exact.bound * (1 - 1e-5)).all()  # nothing beats the proof
+
+
+def test_an_image_whose_margin_is_small_over_decades_of_c():
+    """FC10(1) makes this 8 a 9 at c = 0.2; at c = 1 it lacks 0.04, and steps as small as that says do not get there."""
+    images, labels = load_mnist("train")
+    assert labels[4384] == 8
+    found = attack(load_network("FC10(1)"), images[4384:4385], torch.tensor([9]), progress=False)
+    assert found.success.all() and found.norm < 0.6
 
 
 def test_untargeted_is_the_best_of_all_nine_targets(network, digits):

@@ -54,6 +54,16 @@ def test_without_a_bracket_log_c_moves_up_after_a_success_and_down_after_a_failu
     assert torch.allclose(onward, torch.tensor([0.3, -0.3, most, -least]))
 
 
+def test_a_small_margin_over_decades_of_c_does_not_use_up_the_search():
+    """A failure whose margin is 0.01 over nine units of log c: equal small steps would end before they leave it."""
+
+    def margin(u):
+        return torch.where(u < -9, -1.0, 0.01)
+
+    tried = [known.enclosed.item() for _, known in search(margin, torch.zeros(1), solves=20)]
+    assert tried.index(True) < 15
+
+
 def test_an_end_that_stays_twice_counts_half():
     u, ones = torch.zeros(1), torch.ones(1)
     known = bracket.narrowed(bracket.unknown(1, u), u + 1, 2 * ones, torch.tensor([False]))

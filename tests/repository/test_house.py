@@ -15,9 +15,10 @@ BELOW = {
     "adversarial": {"solver"},
     "baselines": {"adversarial", "solver"},
     "benchmark": {"adversarial", "baselines", "digits", "solver"},
+    "paper": {"adversarial", "baselines", "benchmark", "digits", "figures", "solver"},
     "checks": {"solver"},
     "environment": {"digits"},
-    "widgets": {"adversarial", "baselines", "figures"},
+    "widgets": {"adversarial", "baselines", "figures", "paper"},
 }
 LINES, ARGUMENTS = 60, 6
 # Longer, each for a reason of its own. _cubic_step: every row goes through its four cases. The checks: they try one

@@ -1,0 +1,104 @@
+"""The paper's tables and figures, measured here and printed beside its own.
+
+table1, table2        six networks: errors, distortions, and who else is misled (the first training images)
+table3, table4        three networks trained on disjoint halves of the digits (the first test images)
+all                   all of these
+
+Everything is saved in --out as it goes. After Ctrl-C, or a kill, the same command goes on from there. Many processes
+share the work where torchrun starts them, on one machine or several:
+
+    torchrun --nproc-per-node 2 -m helpers.paper table2 --images all
+
+and any number of them gives the same tables.
+"""
+
+import argparse
+import time
+from datetime import date
+from pathlib import Path
+
+MOST = 10_000  # images a network: all of the test set, the first sixth of the training set
+GROUP = {"table1": "all digits", "table2": "all digits", "table3": "halves", "table4": "halves"}
+FILE = {"all digits": "tables1and2.json", "halves": "tables3and4.json"}
+
+
+def main(arguments=None):
+    """The command line; ``--help`` lists it."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    from helpers.paper import tables, team
+
+    wanted = list(GROUP) if options.what == "all" else [options.what]
+    try:
+        own = team.join(options.device)
+        for group in dict.fromkeys(GROUP[table] for table in wanted):
+            report = measure(group, options, own)
+            for table in wanted if own.first else ():
+                if GROUP[table] == group:
+                    print(f"\n{table}: {run_line(report['run'])}\n\n{getattr(tables, table)(report)}", flush=True)
+        own.leave()
+    except (ValueError, FileNotFoundError) as problem:
+        parser.error(str(problem))
+    except KeyboardInterrupt:
+        print(f"\nStopped; what is done is kept in {options.out}, and the same command goes on from there.")
+        raise SystemExit(130) from None
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.paper", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=[*GROUP, "all"], metavar="WHAT", help=", ".join([*GROUP, "all"]))
+    count = {"type": _count, "default": 1000, "metavar": "N"}
+    parser.add_argument("--images", **count, help=f"so many a network, or all: {MOST:,} (default: %(default)s)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the networks (cpu)")
+    out = {"type": Path, "default": Path("results"), "metavar": "FOLDER"}
+    parser.add_argument("--out", **out, help="where results go: 3 MB for a network and 1,000 images (default: results)")
+    return parser
+
+
+def _count(text):
+    if text == "all":
+        return MOST
+    if not text.isdigit() or not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"pass a number of images from 1 to {MOST}, or all; got {text!r}")
+    return int(text)
+
+
+def measure(group, options, own):
+    """Measure a group of tables and write its report, which the first process of the team ``own`` returns."""
+    import torch
+
+    from helpers.benchmark.report import describe
+    from helpers.paper import attacks, transfer
+    from helpers.paper.archive import write_json
+
+    torch.set_num_threads(1)  # the last bits of a sum depend on how many share it
+    start = time.perf_counter()
+    runs = transfer.runs(group)
+    attacks.attack_all(runs, options.images, options.out, own)
+    if not own.first:
+        return None
+    report = transfer.measured(group, options.images, options.out, own.device)
+    torchrun = f"torchrun --nproc-per-node {own.size} -m" if own.size > 1 else "python -m"
+    report["run"] = {
+        "command": f"{torchrun} helpers.paper {options.what} --images {options.images}",
+        "machine": describe(own.device, 1),
+        "date": date.today().isoformat(),
+        "processes": own.size,
+        "attack seconds of one process": round(attacks.seconds(runs, options.images, options.out, own.device)),
+        "seconds of the last start": round(time.perf_counter() - start),
+    }
+    write_json(report, options.out / FILE[group])
+    return report
+
+
+def run_line(run):
+    """One sentence on how a report was made."""
+    processes = "one process" if run["processes"] == 1 else f"{run['processes']} processes"
+    took = f"the attacks took {run['attack seconds of one process']} s of one process"
+    return f"{run['command']}, {processes}; {took}; {run['machine']}."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Results on disk, chunk by chunk: each file whole or not there, and all in a folder made in one way."""
+
+import json
+import os
+
+import torch
+
+
+class Archive:
+    """A folder of tensors, one file a chunk of images, and a ``made.json`` that says how they were made.
+
+    folder: a Path. made: what the tensors depend on, a dict for JSON. Raises ValueError where the folder holds tensors
+    that were made otherwise: a table of both would be of neither.
+    """
+
+    def __init__(self, folder, made):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        note = folder / "made.json"
+        if not note.exists():
+            write_json(made, note)
+        before = json.loads(note.read_text(encoding="utf-8"))
+        other = sorted(key for key in {*made, *before} if made.get(key) != before.get(key))
+        if other:
+            differences = ", ".join(f"{key} was {before.get(key)} and is {made.get(key)}" for key in other)
+            raise ValueError(
+                f"{folder} holds results made in another way ({differences}): delete it, or pass another --out."
+            )
+
+    def has(self, chunk):
+        """Is the chunk, (first, last + 1), there?"""
+        return self._path(chunk).exists()
+
+    def save(self, chunk, content):
+        """Write the tensors of a chunk: renamed into place once they are whole, so that no kill leaves half a file."""
+        path = self._path(chunk)
+        draft = path.with_suffix(".draft")
+        torch.save(content, draft)
+        os.replace(draft, path)
+
+    def load(self, chunk):
+        """The tensors of a chunk, on the CPU."""
+        return torch.load(self._path(chunk), map_location="cpu", weights_only=True)
+
+    def _path(self, chunk):
+        return self.folder / f"{chunk[0]:05}-{chunk[1]:05}.pt"
+
+
+def write_json(content, path):
+    """Write a dict as JSON, all or nothing."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    os.replace(draft, path)
