@@ -232,7 +232,7 @@ def table(report):
     rows["   longer than the scan's by over 1%"] = [task["attack_1_percent_longer"] for task in tasks]
     rows["   shorter than the scan's by over 1%"] = [task["scan_1_percent_longer"] for task in tasks]
     rows["   evaluations an image"] = [round(task["evaluations"]) for task in tasks]
-    return "\n".join(f"{name:38}" + "".join(f"{value:>13}" for value in values) for name, values in rows.items())
+    return "\n".join(f"{name:39}" + "".join(f"{value:>13}" for value in values) for name, values in rows.items())
 
 
 def _shown(spread, form):
