@@ -27,11 +27,14 @@ def figures1and2(path=None, network="CNN", layer=None, rows=ROWS):
     v = [d.random_directions(phi.shape[1], 1, seed) for seed in seeds]
     random = [d.top_images(phi, one, K)[0][0] for one in v]
 
-    figures.use_style()
-    shown, axes = plt.subplots(1, 2, figsize=(7.2, 0.36 * rows + 0.6))
-    draw_rows(axes[0], images, labels, top[units], [f"unit {i}" for i in units.tolist()], "units: highest ⟨φ(x), e_i⟩")
-    draw_rows(axes[1], images, labels, random, [f"seed {s}" for s in seeds], "random v: highest ⟨φ(x), v⟩")
-    shown.suptitle(f"{network}, {layer}", fontsize=10, x=0.01, ha="left")
+    with plt.rc_context():  # the style of whoever calls stays
+        figures.use_style()
+        shown, axes = plt.subplots(1, 2, figsize=(7.2, 0.36 * rows + 0.6))
+        draw_rows(
+            axes[0], images, labels, top[units], [f"unit {i}" for i in units.tolist()], "units: highest ⟨φ(x), e_i⟩"
+        )
+        draw_rows(axes[1], images, labels, random, [f"seed {s}" for s in seeds], "random v: highest ⟨φ(x), v⟩")
+        shown.suptitle(f"{network}, {layer}", fontsize=10, x=0.01, ha="left")
     if path is not None:
         shown.savefig(path)
     return shown
