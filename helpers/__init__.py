@@ -20,6 +20,7 @@ _ROOMS = {
     "environment",
     "figures",
     "paper",
+    "photographs",
     "solver",
     "widgets",
 }

@@ -5,18 +5,16 @@ these shapes as training starts: normal random numbers of deviation 0.01, as Kri
 torchvision's AlexNet is trained, but a later one, with fewer kernels (Krizhevsky 2014); it is a download of 233 MB.
 """
 
-import hashlib
 import json
 import math
 import time
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import torch
 from tqdm.auto import tqdm
 
 from helpers.paper import archive, spectral
+from helpers.photographs.networks import alexnet_weights
 
 FILE = "table5.json"
 SEED, DEVIATION = 0, 0.01
@@ -92,27 +90,12 @@ def trained_weights():
     Raises FileNotFoundError, with what to do, where they are in neither, and ValueError for a file in the cache that is
     not torchvision's.
     """
-    from torchvision.models import AlexNet_Weights
-
-    url = AlexNet_Weights.IMAGENET1K_V1.url
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
-    if not path.exists():
-        try:
-            urlopen(url, timeout=10).close()  # a firewall that swallows the question does not hold us up
-            torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True)
-        except (URLError, TimeoutError, ConnectionError) as error:
-            raise FileNotFoundError(
-                f"torchvision's trained AlexNet was not to be had: {path.name} is not in torch's cache, and there is "
-                f"no way to {url.split('/')[2]} ({getattr(error, 'reason', error)}). Where there is one, run "
-                "python -m helpers.paper table5 again, which fetches 233 MB."
-            ) from None
-    with open(path, "rb") as file:
-        digest = hashlib.sha256(file.read()).hexdigest()
-    if not digest.startswith(path.stem.rsplit("-", 1)[1]):
-        raise ValueError(
-            f"{path.name} in torch's cache is not torchvision's file: delete it, and run the command again."
-        )
-    weights = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        weights = alexnet_weights()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{error} Where there is one, run python -m helpers.paper table5 again, which fetches 233 MB."
+        ) from None
     return {name: weights[f"{key}.weight"] for name, key in TRAINED.items()}
 
 

