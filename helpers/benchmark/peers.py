@@ -59,6 +59,11 @@ def peers():
 
 
 def _adversarial_library():
+    return adversarial_library((100, 1000), (1000,))
+
+
+def adversarial_library(ddn_steps, pdgd_steps):
+    """The Peers DDN and PDGD of adversarial-library, one for each number of steps. Raises ImportError without it."""
     try:
         import visdom  # noqa: F401
     except ImportError:
@@ -72,11 +77,14 @@ def _adversarial_library():
 
         return Peer(name, judged, quick)
 
-    return [
-        # levels=None: pixels are not rounded to 256 grey levels, since nobody else's are.
-        peer("DDN, 100 steps", lambda *task: ddn(*task, targeted=True, steps=100, levels=None), 100, True),
-        peer("DDN, 1000 steps", lambda *task: ddn(*task, targeted=True, steps=1000, levels=None), 1000, False),
-        peer("PDGD, 1000 steps", lambda *task: pdgd(*task, targeted=True, num_steps=1000), 1000, False),
+    # levels=None: pixels are not rounded to 256 grey levels, since nobody else's are.
+    found = [
+        peer(f"DDN, {k} steps", lambda *task, k=k: ddn(*task, targeted=True, steps=k, levels=None), k, k <= 100)
+        for k in ddn_steps
+    ]
+    return found + [
+        peer(f"PDGD, {k} steps", lambda *task, k=k: pdgd(*task, targeted=True, num_steps=k), k, False)
+        for k in pdgd_steps
     ]
 
 

@@ -5,6 +5,7 @@ table3, table4        three networks trained on disjoint halves of the digits (t
 differences           why these are not the paper's: each choice that it leaves open, made otherwise
 figures1and2, units   section 3: the images highest along units and along random directions, drawn, and counted
 table5                section 4.3: the operator norms of AlexNet's layers
+photograph            section 4: four photographs become an ostrich, by this attack and by others
 all                   all of these
 
 Everything is saved in --out as it goes. After Ctrl-C, or a kill, the same command goes on from there. Many processes
@@ -22,7 +23,7 @@ from pathlib import Path
 MOST = 10_000  # images a network: all of the test set, the first sixth of the training set
 GROUP = {"table1": "all digits", "table2": "all digits", "table3": "halves", "table4": "halves"}
 FILE = {"all digits": "tables1and2.json", "halves": "tables3and4.json"}
-ALONE = ("differences", "figures1and2", "units", "table5")  # done by one process
+ALONE = ("differences", "figures1and2", "units", "table5", "photograph")  # done by one process
 WHAT = [*GROUP, *ALONE, "all"]
 
 
@@ -73,6 +74,10 @@ def alone(what, options):
         path = options.out / "figures1and2.png"
         figures1and2(path)
         return f"drawn in {path}"
+    if what == "photograph":
+        from helpers.paper import photograph
+
+        return photograph.table(photograph.photograph(options.out, options.device))
     from helpers.paper import table5
 
     return table5.table(table5.table5(options.out))

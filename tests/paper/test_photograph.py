@@ -1,0 +1,122 @@
+"""The ostrich's run: resumable, saved as it goes, printed; the network here is a small one that needs no download."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from helpers import attack, c_path
+from helpers.benchmark.peers import Peer
+from helpers.paper import photograph, photograph_kept
+from helpers.photographs.networks import OSTRICH, load_small
+from helpers.photographs.pictures import load_photographs
+
+FEW = {"this attack, β = 1": {}, "this attack, β = 1, 8, 64": {"sharpness": (1, 8)}}
+
+
+class Many(nn.Module):
+    """The small network with ImageNet's labels; it takes a rocket for an ostrich."""
+
+    def __init__(self):
+        super().__init__()
+        self.network, self.name = load_small(), "small, many labels"
+
+    def forward(self, x):
+        logits = self.network(x)
+        return torch.cat([logits.new_full((len(x), OSTRICH), -50), logits.roll(2, 1), logits - 60], 1).clamp(min=-60)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return Many().eval()
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Two settings, one lead, no SciPy; a path of three c; threads as they were."""
+    monkeypatch.setattr(photograph, "SETTINGS", FEW)
+    monkeypatch.setattr(photograph, "LEADS", (1.0,))
+    monkeypatch.setattr(photograph, "SCIPY_IMAGES", 0)
+    monkeypatch.setattr(photograph, "find_spec", lambda name: None)
+    monkeypatch.setattr(photograph, "labels", lambda: [f"label {k}" for k in range(9)] + ["ostrich"] + ["x"] * 99)
+    monkeypatch.setattr(photograph_kept, "C", (1.0, 100.0, 3))
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_a_run_is_saved_resumed_and_printed(network, quick, tmp_path, monkeypatch):
+    whole = photograph.photograph(tmp_path, network=network)
+    path = tmp_path / photograph.FILE
+    assert json.loads(path.read_text(encoding="utf-8")) == whole
+    assert "pip install --no-deps adv-lib" in whole["message"] and whole["target"] == "ostrich"
+    names = load_photographs()[1]
+    for who in FEW:
+        for name in names:
+            entry = whole["attacks"][who][name]
+            assert entry["lead"] > 0 and entry["in the box"] and entry["passes"] > 0
+    lead = whole["attacks"]["this attack, β = 1, lead 1"]["cat"]
+    assert lead["lead"] >= 1 and lead["distortion"] > whole["attacks"]["this attack, β = 1, 8, 64"]["cat"]["distortion"]
+    table = photograph.table(whole)
+    assert all(name in table for name in (*names, *FEW)) and "0.0065" in table
+
+    del whole["attacks"]["this attack, β = 1"]["coffee"]
+    whole["attacks"]["this attack, β = 1"]["cat"]["passes"] = -1  # a value that only the file can know
+    path.write_text(json.dumps(whole), encoding="utf-8")
+    again = photograph.photograph(tmp_path, network=network)["attacks"]["this attack, β = 1"]
+    assert again["cat"]["passes"] == -1 and again["coffee"]["lead"] > 0
+    network_2 = Many().eval()
+    network_2.name = "another"
+    with pytest.raises(ValueError, match="is about small, many labels: delete it"):
+        photograph.photograph(tmp_path, network=network_2)
+
+
+def test_what_is_kept_comes_back(network, quick, tmp_path):
+    images, names = load_photographs()
+    result = attack(network, images, torch.full((4,), OSTRICH), progress=False)
+    for name, r in zip(names, result.perturbation, strict=True):
+        photograph_kept.save_change(tmp_path, name, r)
+    back = photograph_kept.load_answers(tmp_path)
+    assert (back.adversarial - result.adversarial).abs().max() <= 1 / 32767  # a step of changes as long as the box
+    assert torch.equal(back.targets, result.targets) and 0 <= back.adversarial.min() and back.adversarial.max() <= 1
+    assert (back.adversarial - result.adversarial)[result.perturbation == 0].abs().max() == 0
+
+
+def test_a_stored_path_is_the_path(network, quick, tmp_path):
+    image = load_photographs()[0][0]
+    said = photograph_kept.save_path(tmp_path, network, image, OSTRICH)
+    path, fresh = photograph_kept.load_path(image, tmp_path), c_path(network, image, OSTRICH, [1.0, 10.0, 100.0])
+    for name in ("c", "norm", "loss", "success", "logits"):
+        assert torch.equal(getattr(path, name), getattr(fresh, name)), name
+    assert (path.perturbation - fresh.perturbation).abs().max() <= photograph_kept.PATH_STEP
+    assert path.best == fresh.best and said["success"] == fresh.success.tolist()
+
+
+def test_a_lead_is_asked_for_by_lowering_the_targets_logit(network):
+    images, _ = load_photographs()
+    lowered = photograph.Leading(network, OSTRICH, 3.0)
+    difference = network(images) - lowered(images)
+    assert torch.allclose(difference[:, OSTRICH], torch.tensor(3.0)) and difference.abs().sum() == pytest.approx(12)
+
+
+def test_ctrl_c_keeps_what_was_done(network, quick, tmp_path, monkeypatch):
+    found, _ = photograph.attacks()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    two = {"this attack, β = 1": found["this attack, β = 1"], "DDN": interrupted}
+    monkeypatch.setattr(photograph, "attacks", lambda: (two, None))
+    with pytest.raises(KeyboardInterrupt):
+        photograph.photograph(tmp_path, network=network)
+    saved = json.loads((tmp_path / photograph.FILE).read_text(encoding="utf-8"))
+    assert list(saved["attacks"]) == ["this attack, β = 1"] and len(saved["attacks"]["this attack, β = 1"]) == 4
+
+
+def test_other_peoples_attacks_take_part_where_they_are_installed(monkeypatch):
+    there = [Peer("DDN, 100 steps", print), Peer("DDN, 500 steps", print), Peer("PDGD, 500 steps", print)]
+    monkeypatch.setattr(photograph, "find_spec", lambda name: object())
+    monkeypatch.setattr(photograph, "adversarial_library", lambda *steps: there)
+    found, missing = photograph.attacks()
+    assert missing is None and {peer.name for peer in there} < set(found) and photograph.SCIPY in found
