@@ -18,7 +18,7 @@ from helpers.photographs.pictures import load_photographs
 
 CHANGES, PATH = "photographs.npz", "photographs_path.npz"
 STEP, PATH_STEP = 1e-5, 1e-4  # of a stored r; a grey level is 39e-4
-C = (1.0, 1000.0, 13)  # of the path: from, to, how many
+C = (3.0, 300.0, 9)  # of the path: from, to, how many
 
 
 def save_change(out, name, r):
@@ -41,7 +41,7 @@ def load_answers(folder=KEPT):
 
 
 def save_path(out, network, image, target):
-    """Solve (P_c) for thirteen values of c and keep the path in the folder ``out``; returns a dict for JSON."""
+    """Solve (P_c) for several values of c and keep the path in the folder ``out``; returns a dict for JSON."""
     low, high, count = C
     path = c_path(network, image, target, torch.logspace(np.log10(low), np.log10(high), count))
     numbers = {f.name: getattr(path, f.name) for f in fields(CPath) if f.name not in ("adversarial", "perturbation")}

@@ -1,8 +1,9 @@
-"""Four pictures that the reader moves. Importing this loads no torch: lessons 03 to 05 use SolverTrace without it."""
+"""Five pictures that the reader moves. Importing this loads no torch: lessons 03 to 05 use SolverTrace without it."""
 
 from importlib import import_module
 
 _HOME = {
+    "CPathSlider": "c_path_slider",
     "CSlider": "c_slider",
     "PerturbationInspector": "inspector",
     "SolverTrace": "solver_trace",

@@ -3,10 +3,12 @@
 import numpy as np
 
 from helpers.widgets._axes import Axes
-from helpers.widgets._pixels import ink, signed, square
+from helpers.widgets._pixels import distortion_text, key, picture, shown, signed
 from helpers.widgets._scene import Scene
 
 WIDTH, HEIGHT, SIDE = 900, 486, 168
+MOST, FEWER = 10, 6  # labels that have a bar, the likeliest; so many where they are words
+LETTERS = 22  # of a label in words: as many as there is room for
 
 
 def c_label(state):
@@ -14,53 +16,59 @@ def c_label(state):
     reached = "reached" if state.success else "not reached"
     best = "no c succeeds" if state.best is None else f"the largest c that succeeds is {state.best_c:.3g}"
     return (
-        f"c = {state.c:.3g}: norm of r {state.norm:.3f}, distortion {state.distortion:.4f}, loss {state.loss:.3f}. "
-        f"The network says {state.prediction} with probability {state.probabilities[state.prediction]:.2f}; "
-        f"the target {state.target}, probability {state.probabilities[state.target]:.2f}, is {reached}; {best}."
+        f"c = {state.c:.3g}: norm of r {state.norm:.3f}, distortion {distortion_text(state.distortion)}, "
+        f"loss {state.loss:.3f}. The network says {state.prediction_name} with probability "
+        f"{state.probabilities[state.prediction]:.2f}; the target {state.target_name}, probability "
+        f"{state.probabilities[state.target]:.2f}, is {reached}; {best}."
     )
 
 
-def c_scene(state, path, image):
-    """The Scene of ``state``, a CSliderState of the CPath ``path`` of ``image``."""
-    scene = Scene(WIDTH, HEIGHT, c_label(state))
-    x = square(image.cpu())
-    r = square(path.perturbation[state.index].cpu())
+def c_scene(state, path, image, names=None, label=c_label):
+    """The Scene of ``state``, a CSliderState of the CPath ``path`` of ``image``. ``names``: the labels in words."""
+    scene = Scene(WIDTH, HEIGHT, label(state))
+    x, r = picture(image.cpu()), picture(path.perturbation[state.index].cpu())
     scale = max(float(path.perturbation.abs().max()), 1e-6)  # one scale for all c: a fading r is a shrinking r
 
     top = 28
+    titles = ("x", "x + r") if names else ("x: the network says", "x + r: it says")
+    between = ": " if names else " "
     pictures = [
-        (f"x: the network says {state.original}", ink(x)),
+        (f"{titles[0]}{between}{state.original_name[:LETTERS]}", shown(x)),
         (f"r, amplified ×{1 / scale:.2g}", signed(r, scale)),
-        (f"x + r: it says {state.prediction}", ink(x + r)),
+        (f"{titles[1]}{between}{state.prediction_name[:LETTERS]}", shown(x + r)),
     ]
     for k, (title, rgb) in enumerate(pictures):
         left = 14 + k * (SIDE + 26)
         scene.text(left, top - 9, title, 12)
         scene.image(left, top, SIDE, rgb)
-        scene.border(left, top, SIDE)
-    scene.text(
-        14 + SIDE + 26, top + SIDE + 16, f"red adds ink, blue removes it; full at ±{scale:.2f}", 11, colour="soft"
-    )
-    _bars(scene, state, 614, top)
+    scene.text(14 + SIDE + 26, top + SIDE + 16, key(x.ndim == 3, scale), 11, colour="soft")
+    _bars(scene, state, names, top)
     _numbers(scene, state, 14, top + SIDE + 40)
     _curves(scene, state, path, top + SIDE + 98)
     return scene
 
 
-def _bars(scene, state, left, top):
+def _bars(scene, state, names, top):
     """The probability of each class; the target's name is bold, the prediction's bar has a triangle."""
+    left, most, long = (614, MOST, 150) if names is None else (594, FEWER, 90)
     scene.text(left, top - 9, "probability of each label at x + r", 12)
     # Of many classes, as a photograph's network has, the likeliest and the target.
-    shown = sorted({*np.argsort(state.probabilities)[-10:].tolist(), state.target})
-    step = SIDE / len(shown)
-    for row, k in enumerate(shown):
+    likeliest = np.argsort(state.probabilities)[-most:].tolist()
+    rows = sorted({*likeliest, state.target})
+    step = SIDE / len(rows)
+    for row, k in enumerate(rows):
         y, p = top + row * step, state.probabilities[k]
-        target = k == state.target
-        scene.text(left + 14, y + 0.74 * step, str(k), 12, "end", bold=target)
-        scene.rect(left + 20, y + 2, max(150 * p, 0.5), step - 4, "orange" if target else "blue")
-        mark = f"{p:.2f}{' ◂ predicted' if k == state.prediction else ''}"
-        scene.text(left + 25 + 150 * p, y + 0.74 * step, mark, 11)
-    scene.text(left + 20, top + SIDE + 16, f"bold, orange: the target, {state.target}", 11, colour="soft")
+        target, base = k == state.target, top + (row + 0.5) * step + 4
+        end = left + 25 + long * p
+        scene.rect(left + 20, y + 2, max(long * p, 0.5), step - 4, "orange" if target else "blue")
+        if names is None:
+            scene.text(left + 14, base, str(k), 12, "end", bold=target)
+            scene.text(end, base, f"{p:.2f}{' ◂ predicted' if k == state.prediction else ''}", 11)
+        else:
+            mark = "◂ " if k == state.prediction else ""
+            scene.text(end, base, f"{mark}{p:.2f} {names[k][:LETTERS]}", 11, bold=target)
+    words = f"bold, orange: the target, {state.target_name}"
+    scene.text(left + 20, top + SIDE + 16, words if names is None else f"{words}; ◂ predicted", 11, colour="soft")
 
 
 def _numbers(scene, state, left, top):
@@ -69,14 +77,14 @@ def _numbers(scene, state, left, top):
     facts = [
         ("c", f"{state.c:.3g}"),
         ("‖r‖", f"{state.norm:.3f}"),
-        ("distortion", f"{state.distortion:.4f}"),
+        ("distortion", distortion_text(state.distortion)),
         ("loss", f"{state.loss:.3f}"),
         (f"c ‖r‖{power} + loss", f"{state.c * size + state.loss:.3f}"),
     ]
     for k, (name, value) in enumerate(facts):
         scene.text(left + 116 * k, top, name, 11, colour="soft")
         scene.text(left + 116 * k, top + 21, value, 19, bold=True)
-    reached = f"✓ target {state.target} reached" if state.success else f"✗ target {state.target} not reached"
+    reached = f"✓ target {state.target_name} reached" if state.success else f"✗ {state.target_name} not reached"
     scene.text(614, top + 21, reached, 19, colour="green" if state.success else "red", bold=True)
 
 

@@ -3,78 +3,96 @@
 import numpy as np
 
 from helpers.widgets._axes import Axes
-from helpers.widgets._pixels import ink, signed
+from helpers.widgets._pixels import distortion_text, key, shown, signed
 from helpers.widgets._scene import Scene
 
 WIDTH, HEIGHT = 900, 530
 LARGE, SMALL = 364, 152  # the sides of the heat map and of the three pictures beside it
+HOVER = 64  # pixels a side: in larger pictures only the sliders read a pixel, or the page would be too heavy
 
 
 def inspector_label(state):
     """The picture in words."""
     said = ""
-    if state.predictions:
-        x, adversarial, noise = state.predictions
+    if state.said:
+        x, adversarial, noise = state.said
         said = f" The network says {x} to x, {adversarial} to x + r and {noise} to noise of the same length."
+    what = things(state)
     return (
-        f"Image {state.index}, target {state.target}: L0 {state.l0} pixels above {state.threshold:.3g}, "
-        f"L1 {state.l1:.2f}, L2 {state.l2:.3f}, L∞ {state.linf:.3f}, distortion {state.distortion:.4f}. "
-        f"x + r is at 0 in {state.held_at_0} pixels and at 1 in {state.held_at_1}. "
-        f"Pixel in row {state.row}, column {state.column}: {state.original:.3f} changed by {state.change:+.3f} "
+        f"Image {state.index}, target {state.target_name}: L0 {state.l0} {what} above {state.threshold:.3g}, "
+        f"L1 {state.l1:.2f}, L2 {state.l2:.3f}, L∞ {state.linf:.3f}, distortion {distortion_text(state.distortion)}. "
+        f"x + r is at 0 in {state.held_at_0} {what} and at 1 in {state.held_at_1}. "
+        f"Pixel in {place(state)}: {state.original:.3f} changed by {state.change:+.3f} "
         f"to {state.adversarial:.3f}.{said}"
     )
+
+
+def things(state):
+    """What is counted: a pixel of a colour image has three values."""
+    return "values" if state.channel else "pixels"
+
+
+def place(state):
+    """Which value is read, in words."""
+    return f"row {state.row}, column {state.column}" + (f", {state.channel}" if state.channel else "")
 
 
 def inspector_scene(state, pictures):
     """The Scene of ``state``, an InspectorState, and of the ``pictures`` that it speaks of."""
     scene = Scene(WIDTH, HEIGHT, inspector_label(state))
     _heat_map(scene, state, pictures, 14, 30)
-    said = state.predictions or ("", "", "")
-    shown = [("x", pictures.image), ("x + r", pictures.adversarial), ("x + noise", pictures.noise)]
-    for k, ((title, pixels), label) in enumerate(zip(shown, said, strict=True)):
+    three = [("x", pictures.image), ("x + r", pictures.adversarial), ("x + noise", pictures.noise)]
+    long = max(map(len, state.said or ("",))) > 3  # names stand below the pictures: they are too long to stand above
+    for k, (title, pixels) in enumerate(three):
         left = 406 + k * (SMALL + 16)
-        says = f": it says {label}" if state.predictions else ""
+        says = f": it says {state.said[k]}" if state.said and not long else ""
         scene.text(left, 21, title + says, 12, bold=k > 0)
-        scene.image(left, 30, SMALL, ink(pixels))
-        scene.border(left, 30, SMALL)
+        scene.image(left, 30, SMALL, shown(pixels))
+        if long:
+            scene.text(left, 30 + SMALL + 15, f"“{state.said[k][:24]}”", 12, bold=k > 0)
     length = f"the noise is as long as r: {state.noise_norm:.3f}, seed {state.seed}"
-    scene.text(406 + 3 * SMALL + 32, 30 + SMALL + 17, length, 11, "end", "soft")
-    _numbers(scene, state, 406, 228)
+    scene.text(406 + 3 * SMALL + 32, 30 + SMALL + (31 if long else 17), length, 11, "end", "soft")
+    _numbers(scene, state, 406, 230)
     _histogram(scene, state, pictures.perturbation, 446, 330)
     return scene
 
 
 def _heat_map(scene, state, pictures, left, top):
     r = pictures.perturbation
-    side, scale = len(r), max(state.linf, 1e-6)
-    step = LARGE / side
-    scene.text(left, top - 9, f"r: red adds ink, blue removes it; full colour at ±{scale:.3f}", 12)
+    rows, columns = r.shape[:2]
+    step, scale = LARGE / max(rows, columns), max(state.linf, 1e-6)
+    words = key(True, scale) if r.ndim == 3 else f"red adds ink, blue removes it; full colour at ±{scale:.3f}"
+    scene.text(left, top - 9, f"r: {words}", 12)
     scene.image(left, top, LARGE, signed(r, scale))
     if state.outlines:
         _outlines(scene, pictures.adversarial, left, top, step)
-    x, y = left + step * state.column, top + step * state.row
-    scene.border(x, y, step, "green", 3)
-    for row in range(side):
-        for column in range(side):
-            at = row, column
-            words = (
-                f"row {row}, column {column}: {pictures.image[at]:.3f} {r[at]:+.3f} = {pictures.adversarial[at]:.3f}"
-            )
-            scene.rect(left + step * column, top + step * row, step, step, "none", words)
+    scene.border(left + step * state.column, top + step * state.row, step, "green", 3)
+    if max(rows, columns) <= HOVER:
+        _hover(scene, pictures, left, top, step)
     below = top + LARGE
     pixel = f"{state.original:.3f} {state.change:+.3f} = {state.adversarial:.3f}"
-    scene.text(left, below + 24, f"row {state.row}, column {state.column}: {pixel}", 15, bold=True)
+    scene.text(left, below + 24, f"{place(state)}: {pixel}", 15, bold=True)
     scene.text(left, below + 48, "green square: the pixel that is read", 12, colour="soft")
     solid, dashed = ("solid outline: ", "dashed outline: ") if state.outlines else ("", "")
     for k, (outlined, value, count) in enumerate(((solid, 0, state.held_at_0), (dashed, 1, state.held_at_1))):
-        words = f"{outlined}x + r held at {value} by the box, {count} pixels"
+        words = f"{outlined}x + r held at {value} by the box, {count} {things(state)}"
         scene.text(left, below + 68 + 20 * k, words, 12, colour="soft")
+
+
+def _hover(scene, pictures, left, top, step):
+    """What each pixel says where the mouse is over it."""
+    for at in np.ndindex(pictures.perturbation.shape[:2]):
+        values = [np.atleast_1d(part[at]) for part in (pictures.image, pictures.perturbation, pictures.adversarial)]
+        sums = "; ".join(f"{x:.3f} {r:+.3f} = {y:.3f}" for x, r, y in zip(*values, strict=True))
+        words = f"row {at[0]}, column {at[1]}: {sums}"
+        scene.rect(left + step * at[1], top + step * at[0], step, step, "none", words)
 
 
 def _outlines(scene, adversarial, left, top, step):
     """Outline the pixels that the box holds: solid at 0, dashed at 1."""
     for value, dash in ((0, None), (1, "dash")):
-        edges = outline(adversarial == value)
+        held = adversarial == value
+        edges = outline(held.any(2) if held.ndim == 3 else held)
         pairs = [((left + step * a, top + step * b), (left + step * c, top + step * d)) for (a, b), (c, d) in edges]
         scene.segments(pairs, "pen", 1.3 if dash is None else 2.2, dash=dash)
 
@@ -90,17 +108,17 @@ def outline(mask):
 
 def _numbers(scene, state, left, top):
     facts = [
-        ("L0, pixels", f"{state.l0}"),
+        (f"L0, {things(state)}", f"{state.l0}"),
         ("L1", f"{state.l1:.2f}"),
         ("L2 = ‖r‖", f"{state.l2:.3f}"),
         ("L∞", f"{state.linf:.3f}"),
-        ("distortion", f"{state.distortion:.4f}"),
+        ("distortion", distortion_text(state.distortion)),
     ]
     for k, (name, value) in enumerate(facts):
         scene.text(left + 100 * k, top, name, 11, colour="soft")
         scene.text(left + 100 * k, top + 21, value, 18, bold=True)
     # Only images that succeeded are offered.
-    scene.text(left, top + 52, f"✓ target {state.target} reached", 19, colour="green", bold=True)
+    scene.text(left, top + 52, f"✓ target {state.target_name} reached", 19, colour="green", bold=True)
     scene.text(left + 494, top + 52, f"L0 counts |r| above {state.threshold:.3g}", 11, "end", "soft")
 
 
@@ -112,7 +130,9 @@ def _histogram(scene, state, r, left, top):
     axes = Axes(left, top, 430, 148, (-limit, limit), (0, 1.08 * max(counts.max(), 1)))
     still = r.size - len(changed)
     axes.frame(
-        scene, f"pixels against r ({still} of {r.size}, below the L0 threshold, left out)", "change r of a pixel"
+        scene,
+        f"{things(state)} against r ({still} of {r.size}, below the L0 threshold, left out)",
+        f"change r of a {things(state)[:-1]}",
     )
     for count, start, end in zip(counts, edges[:-1], edges[1:], strict=True):
         if count:

@@ -92,8 +92,11 @@ class Scene:
         self.shapes.append(("text", float(x), float(y), string, size, anchor, colour, bold, halo))
 
     def image(self, x, y, size, rgb):
-        """Square pixels: ``rgb`` (rows, columns, 3) bytes, ``size`` wide and high."""
-        self.shapes.append(("image", x, y, size, rgb))
+        """Square pixels with an outline: ``rgb`` (rows, columns, 3) bytes, the longer side of ``size``."""
+        rows, columns = rgb.shape[:2]
+        width, height = (size * side / max(rows, columns) for side in (columns, rows))
+        self.shapes.append(("image", x, y, width, height, rgb))
+        self.line([(x, y), (x + width, y), (x + width, y + height), (x, y + height), (x, y)], "faint", 1)
 
     def svg(self):
         """The picture as HTML: one <svg role="img"> whose aria-label is ``label``."""
@@ -167,10 +170,10 @@ def _svg_text(x, y, string, size, anchor, colour, bold, halo):
     return f'<text {place}{weight} style="fill:{_paint(colour)}{behind}">{escape(string)}</text>'
 
 
-def _svg_image(x, y, size, rgb):
+def _svg_image(x, y, width, height, rgb):
     data = base64.b64encode(png(rgb)).decode()
     return (
-        f'<image x="{x}" y="{y}" width="{size}" height="{size}" preserveAspectRatio="none" '
+        f'<image x="{x}" y="{y}" width="{width:g}" height="{height:g}" preserveAspectRatio="none" '
         f'style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>'
     )
 
@@ -221,8 +224,8 @@ def _agg_text(ax, order, x, y, string, size, anchor, colour, bold, halo):
     ax.text(x, y, string, fontsize=0.66 * size, family="DejaVu Sans", parse_math=False, **options)
 
 
-def _agg_image(ax, order, x, y, size, rgb):
-    extent = (x, x + size, y + size, y)
+def _agg_image(ax, order, x, y, width, height, rgb):
+    extent = (x, x + width, y + height, y)
     ax.imshow(rgb, extent=extent, interpolation="nearest", aspect="auto", zorder=order)
 
 

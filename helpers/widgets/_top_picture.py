@@ -1,6 +1,6 @@
 """The picture of the top images of two directions: a pure function of the state and of the digits."""
 
-from helpers.widgets._pixels import ink, square
+from helpers.widgets._pixels import picture, shown
 from helpers.widgets._scene import Scene
 
 WIDTH, HEIGHT = 900, 366
@@ -34,8 +34,7 @@ def top_scene(state, images):
         scene.text(left, 26, side.name, 16, bold=True)
         for i, (place, label) in enumerate(zip(side.places, side.labels, strict=True)):
             x, y = left + (SIDE + GAP) * (i % COLUMNS), TOP + ROW * (i // COLUMNS)
-            scene.image(x, y, SIDE, ink(square(images[place])))
-            scene.border(x, y, SIDE)
+            scene.image(x, y, SIDE, shown(picture(images[place])))
             scene.text(x + SIDE / 2, y + SIDE + 17, f"a {label}", 13, "middle")
         below = TOP + ROW * (1 + (len(side.places) - 1) // COLUMNS)
         numbers = f"purity {side.purity:.0%}   cosine {side.similarity:.2f}   mean removed {side.centred:.2f}"

@@ -71,3 +71,8 @@ def index_of(name, value, count):
     if not (isinstance(value, int) and 0 <= value < count):
         raise IndexError(f"{name} must be a whole number from 0 to {count - 1}, got {value!r}.")
     return value
+
+
+def name_of(names, label):
+    """The label in words: of ``names``, or its number where there are none."""
+    return str(int(label)) if names is None else str(names[int(label)])

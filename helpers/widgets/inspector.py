@@ -3,24 +3,28 @@
 from dataclasses import dataclass
 
 import ipywidgets
+import numpy as np
 import torch
 
 from helpers.adversarial.result import AttackResult
 from helpers.baselines.noise import noisy
 from helpers.widgets._inspector_picture import inspector_scene
-from helpers.widgets._pixels import square
-from helpers.widgets._view import View, index_of, reported
+from helpers.widgets._pixels import picture
+from helpers.widgets._view import View, index_of, name_of, reported
 
+CHANNELS = ("red", "green", "blue")
 THRESHOLDS = {"half a grey level": 0.5 / 255, "0.01": 0.01, "0.05": 0.05, "0.1": 0.1}
 
 
 @dataclass(frozen=True)
 class InspectorState:
-    """What the inspector shows of one image, in numbers. A pixel's value goes from 0 (paper) to 1 (ink)."""
+    """What the inspector shows of one image, in numbers. A grey pixel goes from 0 (paper) to 1 (ink); in colour images
+    each of a pixel's three values, from 0 (dark) to 1 (bright), counts by itself."""
 
     index: int  # the place of the image in the result
     row: int  # of the pixel that is read
     column: int
+    channel: str | None  # of that pixel: "red", "green" or "blue"; None in a grey image
     original: float  # that pixel of x
     change: float  # of r
     adversarial: float  # of x + r
@@ -33,8 +37,10 @@ class InspectorState:
     held_at_0: int  # pixels of x + r exactly at the lower bound
     held_at_1: int
     target: int
+    target_name: str
     success: bool
     predictions: tuple | None  # what the network says to x, x + r and x + noise; None without a network
+    said: tuple | None  # the same in words
     noise_norm: float  # ‖noise‖₂ after clipping to the box
     seed: int  # of the noise
     outlines: bool  # if the pixels that the box holds are outlined
@@ -42,7 +48,7 @@ class InspectorState:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Of one image: x, r, x + r and x + noise, each (side, side), float64."""
+    """Of one image: x, r, x + r and x + noise, each (rows, columns) or (rows, columns, 3), float64."""
 
     image: object
     perturbation: object
@@ -54,35 +60,43 @@ class PerturbationInspector(View):
     """Browse the images of an attack: r as a heat map, its norms, its histogram, what the box holds, and equal noise.
 
     Args:
-        result: an AttackResult on square grey pictures; only the images that succeeded are offered.
+        result: an AttackResult on square grey pictures or on colour pictures (3, rows, columns); only the images that
+            succeeded are offered.
         network: the network that was attacked; without it the pictures carry no predictions.
+        names: the labels in words, a sequence; None: their numbers.
 
     Reading: ``state`` (InspectorState). Setting: ``index`` (a place in ``result``), ``row``, ``column``, ``seed``,
-    ``threshold_menu.value``, ``outline_button.value``. Hover over the heat map to read a pixel; by keyboard, use
-    the row and column sliders.
+    ``threshold_menu.value``, ``channel_menu.value``, ``outline_button.value``. Hover over the heat map of a small image
+    to read a pixel; by keyboard, use the row and column sliders.
 
-    Raises TypeError for what is no AttackResult, ValueError where no image succeeded or is no square picture.
+    Raises TypeError for what is no AttackResult, ValueError where no image succeeded or is no picture.
     """
 
-    def __init__(self, result, network=None):
+    def __init__(self, result, network=None, names=None):
         if not isinstance(result, AttackResult):
             raise TypeError(f"pass what attack() returns, an AttackResult, not {type(result).__name__}.")
-        self.result, self._network, self._seed = result, network, 0
+        self.result, self._network, self._seed, self._names = result, network, 0, names
         self._offered = result.success.nonzero().flatten().tolist()
         if not self._offered:
             raise ValueError("no image of this result succeeded, so there is no perturbation to look at.")
         first = self._offered[0]
         self._look(first)
-        side = len(self.pictures.image)
         r = abs(self.pictures.perturbation)
-        row, column = divmod(int(r.argmax()), side)
+        rows, columns = r.shape[:2]
+        row, column, *channel = np.unravel_index(int(r.argmax()), r.shape)
 
         wide = ipywidgets.Layout(width="330px")
-        names = [(f"{i}: made a {int(result.targets[i])}", i) for i in self._offered]
-        self.slider = ipywidgets.SelectionSlider(options=names, value=first, description="image", layout=wide)
-        self.row_slider = ipywidgets.IntSlider(value=row, max=side - 1, description="row", layout=wide)
-        self.column_slider = ipywidgets.IntSlider(value=column, max=side - 1, description="column", layout=wide)
+        made = "" if names else "made a "
+        offered = [(f"{i}: {made}{name_of(names, result.targets[i])}", i) for i in self._offered]
+        self.slider = ipywidgets.SelectionSlider(options=offered, value=first, description="image", layout=wide)
+        self.row_slider = ipywidgets.IntSlider(value=int(row), max=rows - 1, description="row", layout=wide)
+        self.column_slider = ipywidgets.IntSlider(value=int(column), max=columns - 1, description="column", layout=wide)
         self.threshold_menu = ipywidgets.Dropdown(options=THRESHOLDS, description="L0 above", layout=wide)
+        self.channel_menu = ipywidgets.Dropdown(
+            options=[(name, k) for k, name in enumerate(CHANNELS)], description="colour", layout=wide
+        )
+        self.channel_menu.value = int(channel[0]) if channel else 0
+        self._colours = bool(channel)
         self.noise_button = ipywidgets.Button(description="other noise of the same length", layout=wide)
         self.outline_button = ipywidgets.ToggleButton(description="outline what the box holds", layout=wide)
         row_of = ipywidgets.Layout(flex_flow="row wrap")
@@ -90,9 +104,16 @@ class PerturbationInspector(View):
             ipywidgets.Box([self.slider, self.threshold_menu], layout=row_of),
             ipywidgets.Box([self.row_slider, self.column_slider], layout=row_of),
             ipywidgets.Box([self.noise_button, self.outline_button], layout=row_of),
+            *([self.channel_menu] if channel else []),
         )
         self.slider.observe(self._chosen, "value")
-        for control in (self.row_slider, self.column_slider, self.threshold_menu, self.outline_button):
+        for control in (
+            self.row_slider,
+            self.column_slider,
+            self.threshold_menu,
+            self.channel_menu,
+            self.outline_button,
+        ):
             control.observe(self._moved, "value")
         self.noise_button.on_click(self._shaken)
         self.draw()
@@ -101,11 +122,12 @@ class PerturbationInspector(View):
     def state(self):
         i, pictures, threshold = self.index, self.pictures, self.threshold_menu.value
         r, noise = pictures.perturbation, pictures.noise - pictures.image
-        at = self.row, self.column
+        at = (self.row, self.column, self.channel_menu.value) if self._colours else (self.row, self.column)
         return InspectorState(
             index=i,
             row=self.row,
             column=self.column,
+            channel=CHANNELS[self.channel_menu.value] if self._colours else None,
             original=float(pictures.image[at]),
             change=float(r[at]),
             adversarial=float(pictures.adversarial[at]),
@@ -118,8 +140,10 @@ class PerturbationInspector(View):
             held_at_0=int((pictures.adversarial == 0).sum()),
             held_at_1=int((pictures.adversarial == 1).sum()),
             target=int(self.result.targets[i]),
+            target_name=name_of(self._names, self.result.targets[i]),
             success=bool(self.result.success[i]),
             predictions=self._said,
+            said=self._said and tuple(name_of(self._names, k) for k in self._said),
             noise_norm=float((noise**2).sum() ** 0.5),
             seed=self._seed,
             outlines=self.outline_button.value,
@@ -174,7 +198,7 @@ class PerturbationInspector(View):
         if self._network is not None:
             with torch.no_grad():
                 self._said = tuple(self._network(rows).argmax(1).tolist())
-        shown = [square(x.cpu()) for x in (image[0], one.perturbation[0], one.adversarial[0], noise[0])]
+        shown = [picture(x.cpu()) for x in (image[0], one.perturbation[0], one.adversarial[0], noise[0])]
         self.pictures = Pictures(*shown)
 
     @reported

@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from helpers import c_path
 from helpers.widgets import CSlider
+from helpers.widgets._pixels import distortion_text
 
 
 @pytest.mark.parametrize("index", range(7))
@@ -21,10 +22,10 @@ def test_the_slider_s_numbers_are_those_of_the_network(slider, network, images, 
     assert state.prediction == logits.argmax().item()
     assert state.success == (state.prediction == 3) == (state.margin < 0)
     said = label(slider)
-    assert f"c = {state.c:.3g}: norm of r {state.norm:.3f}, distortion {state.distortion:.4f}" in said
+    assert f"c = {state.c:.3g}: norm of r {state.norm:.3f}, distortion {distortion_text(state.distortion)}" in said
     assert f"loss {state.loss:.3f}" in said and f"says {state.prediction}" in said
     assert ("is reached" in said) == state.success
-    for number in (f"{state.c:.3g}", f"{state.norm:.3f}", f"{state.distortion:.4f}", f"{state.loss:.3f}"):
+    for number in (f"{state.c:.3g}", f"{state.norm:.3f}", distortion_text(state.distortion), f"{state.loss:.3f}"):
         assert f">{number}</text>" in slider.shown
     assert ("✓ target 3 reached" in slider.shown) == state.success
 
@@ -143,3 +144,17 @@ def test_solving_leaves_nothing_in_a_stored_notebook(network, images, c, capfd, 
     monkeypatch.setattr("IPython.display.display", lambda *what, **_: shown.append(what))
     CSlider(network, images[0], 3, c=c)
     assert shown == [] and tuple(capfd.readouterr()) == ("", "")
+
+
+def test_colour_images_and_labels_in_words(label):
+    images = torch.full((2, 3, 6, 9), 0.2)
+    images[:, 0], images[1, 1] = 0.6, 0.9
+    names = ["red", "green", "blue"]
+    slider = CSlider(lambda x: 9 * x.mean((2, 3)), images[0], 2, images=images, c=[0.1, 1.0, 50.0], names=names)
+    assert slider.state.prediction_name == slider.state.target_name == "blue" and slider.state.original_name == "red"
+    assert "says blue with probability" in label(slider) and "the target blue" in label(slider)
+    assert [name for name, _ in slider.image_menu.options] == ["1: red", "2: green"]
+    slider.image_menu.value = 1
+    assert slider.state.original_name == "green" and "x: green" in slider.shown
+    with pytest.raises(ValueError, match="already says red"):
+        CSlider(lambda x: 9 * x.mean((2, 3)), images[0], 0, c=[1.0], names=names)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.adversarial.result import result_of
 from helpers.widgets import PerturbationInspector
+from helpers.widgets._pixels import distortion_text
 
 
 def test_the_inspector_s_numbers_are_those_of_the_result(inspector, result, network, label):
@@ -25,7 +27,7 @@ def test_the_inspector_s_numbers_are_those_of_the_result(inspector, result, netw
         assert state.predictions[1] == state.target == result.targets[index] != state.predictions[0]
         assert state.noise_norm == pytest.approx(state.l2, rel=1e-4)
         said = label(inspector)
-        assert f"L2 {state.l2:.3f}, L∞ {state.linf:.3f}, distortion {state.distortion:.4f}" in said
+        assert f"L2 {state.l2:.3f}, L∞ {state.linf:.3f}, distortion {distortion_text(state.distortion)}" in said
         assert f"row 12, column 15: {state.original:.3f} changed by {state.change:+.3f}" in said
 
 
@@ -76,3 +78,48 @@ def test_outlines_are_drawn_on_demand_only(inspector, texts):
     assert f"dashed outline: x + r held at 1 by the box, {held[1]} pixels" in texts(inspector)
     inspector.outline_button.value = False
     assert inspector.shown == plain and f"x + r held at 0 by the box, {held[0]} pixels" in texts(inspector)
+
+
+@pytest.fixture
+def photograph():
+    """What an attack made of two colour images of 30 × 40 pixels, and the network: it names the brightest colour."""
+    images = torch.rand(2, 3, 30, 40, generator=torch.Generator().manual_seed(0)) / 2
+    images[:, 0] += 0.4
+    adversarial = images.clone()
+    adversarial[:, 2] = (images[:, 2] + 0.5).clamp(0, 1)
+    adversarial[0, 1, 7, 5] = 0
+
+    def brightest(x):
+        return x.mean((2, 3))
+
+    return result_of(images, adversarial, torch.tensor([2, 2]), torch.tensor([True, True])), brightest
+
+
+def test_colour_images_are_read_value_by_value(photograph, label, texts):
+    result, network = photograph
+    inspector = PerturbationInspector(result, network, names=["red", "green", "an ostrich"])
+    inspector.row, inspector.column, inspector.channel_menu.value = 7, 5, 1
+    state, r, x = inspector.state, result.perturbation[0].double(), result.adversarial[0]
+    assert (state.channel, state.target_name, state.said[:2]) == ("green", "an ostrich", ("red", "an ostrich"))
+    assert state.change == pytest.approx(r[1, 7, 5].item()) and state.adversarial == 0
+    assert state.l0 == (r.abs() > state.threshold).sum() and state.linf == pytest.approx(r.abs().max().item())
+    assert state.distortion == pytest.approx(result.distortion[0].item(), rel=1e-5)
+    assert (state.held_at_0, state.held_at_1) == ((x == 0).sum(), (x == 1).sum())
+    assert f"L0 {state.l0} values above" in label(inspector) and "row 7, column 5, green: " in label(inspector)
+    assert "✓ target an ostrich reached" in texts(inspector) and "“an ostrich”" in texts(inspector)
+    inspector.column = 39
+    with pytest.raises(IndexError, match="from 0 to 29"):
+        inspector.row = 30
+    assert [name for name, _ in inspector.slider.options] == ["0: an ostrich", "1: an ostrich"]
+    inspector.outline_button.value = True
+    assert sum(kind == "segments" for kind, *_ in inspector.scene().shapes) == 2
+
+
+def test_a_photograph_of_full_size_stays_light(photograph):
+    """A page takes four PNGs, and no place to hover over for each of 50,176 pixels."""
+    result, _ = photograph
+    images = torch.nn.functional.interpolate(result.adversarial[:1], (224, 224))
+    small = images + 0.001
+    inspector = PerturbationInspector(result_of(images, small.clamp(0, 1), torch.tensor([2]), torch.tensor([True])))
+    assert len(inspector.shown) < 1e6 and "<title>" not in inspector.shown
+    assert "<title>row 29, column 39: " in PerturbationInspector(result).shown
