@@ -30,6 +30,7 @@ views = {type(w).__name__: w for w in _instances.values() if isinstance(w, View)
 print("STATE", json.dumps({name: dataclasses.asdict(view.state) for name, view in views.items()}))"""
 # What the picture of each kind of widget begins to say.
 BEGINNING = {
+    "CPathSlider": "Path: c = ",
     "CSlider": "c = ",
     "PerturbationInspector": "Image ",
     "SolverTrace": "Iteration ",

@@ -34,7 +34,7 @@ class CPath:
         return int(places[-1]) if len(places) else None
 
 
-def c_path(network, image, target, c, *, norm="squared", sharpness=1.0):
+def c_path(network, image, target, c, *, norm="squared", sharpness=1.0, maxiter=None):
     """Minimise c·size(r) + CE(β·logits, target)/β over the box for every c at once, size ‖r‖² or ‖r‖.
 
     All are solved from r = 0; then every c takes the best of all the answers for its own objective, as a new start, and
@@ -44,6 +44,7 @@ def c_path(network, image, target, c, *, norm="squared", sharpness=1.0):
         network: from (batch, ...) images to (batch, classes) logits, in eval mode.
         image: one image in [0, 1]: (n,), (1, n), (channels, h, w) or (1, channels, h, w). target: an integer label.
         c: (k,) positive numbers, a tensor or a sequence. norm: "squared" or "l2". sharpness: β, one positive number.
+        maxiter: of each solve; None: until it converges, which on a photograph can take thousands of passes.
 
     Returns:
         CPath, in increasing order of c.
@@ -66,17 +67,17 @@ def c_path(network, image, target, c, *, norm="squared", sharpness=1.0):
     x0 = image.flatten(1).to(classifier.working).expand(len(c), -1)
     label = torch.full((len(c),), int(target), device=image.device)
     problem, args = PricedProblem(classifier, norm), (x0, label, c, torch.full_like(c, beta))
-    x, evaluations = _minimisers(problem, args)
+    x, evaluations = _minimisers(problem, args, {} if maxiter is None else {"maxiter": maxiter})
     forwards = int(classifier.forwards) + (3 * len(c) + 2 if len(c) else 0)
     return _path(problem, image, args, x, (evaluations, forwards))
 
 
-def _minimisers(problem, args):
+def _minimisers(problem, args, options):
     """The best answer known for every c, (k, n), and the evaluations, (k,): solved, exchanged, and both once more."""
     x0, _, c, _ = args
     x, evaluations = x0.clone(), torch.zeros(len(c), dtype=torch.long, device=c.device)
     for _ in range(2):
-        result = minimize(problem, x, 0.0, 1.0, args, ftol=FTOL)
+        result = minimize(problem, x, 0.0, 1.0, args, ftol=FTOL, **options)
         evaluations += result.evaluations
         x = _exchange(problem, result.x, *args)
     return x, evaluations

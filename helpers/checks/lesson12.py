@@ -168,9 +168,9 @@ def least_factor(candidate):
     factors = [1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 8.0]
     up, down = torch.full_like(grey, 0.42 * level), torch.full_like(grey, -0.42 * level)
     full, mixed = torch.full_like(grey, level), up.clone()
-    mixed[0] *= 2  # red moves twice as far: it is above half a level at once
+    mixed[0] *= 4  # red moves four times as far: it is above half a level at once
     cases = [
-        ("a change whose red moves twice as far", grey, mixed, lambda m: m > 100.9, factors),
+        ("a change whose red moves four times as far", grey, mixed, lambda m: m > 100.9, factors),
         ("a change of 0.42 levels", grey, up, lambda m: m > 100.5, factors),
         ("a change that needs two levels", grey, up, lambda m: m > 101.5, factors),
         ("a change near 0 that must not leave the box", dark, down, lambda m: m < -0.5, factors),

@@ -19,7 +19,7 @@ from helpers.benchmark.measure import Interrupt
 from helpers.benchmark.peers import adversarial_library
 from helpers.paper import photograph_kept, tables
 from helpers.paper.archive import made_by, stored, write_json
-from helpers.paper.photograph_files import FILES, lead, survival
+from helpers.paper.photograph_files import FACTORS, FILES, lead, survival
 from helpers.paper.shown import whole
 from helpers.photographs.networks import OSTRICH, labels, load_imagenet
 from helpers.photographs.pictures import load_photographs
@@ -157,33 +157,43 @@ def _peak():
 
 
 def table(report):
-    """The report as text: how far, in how many passes, in how long, and what is left of the ostrich in a file."""
-    names = list(report["says"])
-    rows = [["distortion × 1000", *names, "mean", "passes", "CPU s", "MB", *(f"in {file}" for file in FILES)]]
-    for who, found in report["attacks"].items():
-        entries = [found[name] for name in names if name in found]
-        each = [f"{1000 * found[name]['distortion']:.2f}" if name in found else "–" for name in names]
-        mean = [f"{1000 * _mean(entries, 'distortion'):.2f}" if len(entries) == len(names) else "–"]
-        cost = [f"{_mean(entries, key):.0f}" for key in ("passes", "CPU seconds")]
-        peak = [entry["peak MB"] for entry in entries]
-        cost += [f"{max(peak)}" if None not in peak else "–"]
-        rows.append([who, *each, *mean, *cost, *(_left(entries, file) for file in FILES)])
+    """The report as text: how far, in how many passes and seconds, and what is left of the target in a file."""
+    names, found = list(report["says"]), report["attacks"]
+    far = [["distortion × 1000", *names, "mean", "passes", "CPU s", "MB"]]
+    kept = [["in a file", "lost", *FILES, "factor"]]
+    for who in found:
+        entries = [found[who].get(name) for name in names]
+        there = [entry for entry in entries if entry]
+        each = [f"{1000 * entry['distortion']:.2f}" if entry else "–" for entry in entries]
+        mean = f"{1000 * _mean(there, 'distortion'):.2f}" if len(there) == len(names) else "–"
+        peak = [entry["peak MB"] or 0 for entry in there]
+        cost = [f"{_mean(there, 'passes'):.0f}", f"{_mean(there, 'CPU seconds'):.0f}", f"{max(peak)}"]
+        far.append([who, *each, mean, *cost])
+        files = [entry["in files"] for entry in there]
+        lost = f"{sum(file['below half a level'] for file in files) / len(files):.0%}"
+        left = [f"{sum(file['lead'][name] > 0 for file in files)} of {len(files)}" for name in FILES]
+        kept.append([who, lost, *left, " ".join(f"{_factor(file):>4}" for file in files)])
     lines = [
-        f"{report['network']}, target {report['target']}. The paper, with AlexNet: {PAPER:.4f} on average over "
-        f"{PAPER_IMAGES} photographs.",
-        "Passes, CPU seconds: a photograph, mean. MB: the most. In a file: of how many answers the target is left.",
-        tables.text(rows),
+        f"{report['network']}, target {report['target']}. The paper, with AlexNet: {1000 * PAPER:.1f} on average over "
+        f"{PAPER_IMAGES} images.",
+        "passes, CPU s: a photograph, on average; MB: the most memory.",
+        tables.text(far),
+        "\nlost: share of the values of r below half a grey level, which rounding takes away.",
+        "256 levels, ...: how many keep the target. factor: what r must be multiplied by for 256 levels,",
+        f"each photograph; –: up to {FACTORS[-1]:.0f} nothing helped.",
+        tables.text(kept),
         *([report["message"]] if report["message"] else []),
     ]
     return "\n".join(lines)
 
 
+def _factor(file):
+    factor = file["factor"]["256 levels"]
+    return "–" if factor is None else f"{factor:.3g}"
+
+
 def _mean(entries, key):
     return sum(entry[key] for entry in entries) / len(entries)
-
-
-def _left(entries, file):
-    return f"{sum(entry['in files']['lead'][file] > 0 for entry in entries)}/{len(entries)}"
 
 
 def report():

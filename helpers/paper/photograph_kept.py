@@ -18,7 +18,7 @@ from helpers.photographs.pictures import load_photographs
 
 CHANGES, PATH = "photographs.npz", "photographs_path.npz"
 STEP, PATH_STEP = 1e-5, 1e-4  # of a stored r; a grey level is 39e-4
-C = (3.0, 300.0, 9)  # of the path: from, to, how many
+C, ITERATIONS = (1.0, 256.0, 9), 40  # of the path: from, to, how many; of each solve, twice
 
 
 def save_change(out, name, r):
@@ -43,7 +43,8 @@ def load_answers(folder=KEPT):
 def save_path(out, network, image, target):
     """Solve (P_c) for several values of c and keep the path in the folder ``out``; returns a dict for JSON."""
     low, high, count = C
-    path = c_path(network, image, target, torch.logspace(np.log10(low), np.log10(high), count))
+    c = torch.logspace(np.log10(low), np.log10(high), count)
+    path = c_path(network, image, target, c, maxiter=ITERATIONS)
     numbers = {f.name: getattr(path, f.name) for f in fields(CPath) if f.name not in ("adversarial", "perturbation")}
     arrays = {name: np.asarray(value) for name, value in numbers.items()}
     _write(Path(out) / PATH, arrays | _stepped(path.perturbation, PATH_STEP, "r"))

@@ -62,6 +62,13 @@ def _png(data, shape):
     return out.getvalue()
 
 
+def few_colours(data):
+    """The bytes of a PNG with at most 256 colours, of those of another: a third of the size or less."""
+    out = io.BytesIO()
+    Image.open(io.BytesIO(data)).convert("RGB").quantize(256).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
 @lru_cache(maxsize=1)
 def _diverging():
     import matplotlib

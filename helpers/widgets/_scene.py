@@ -11,7 +11,7 @@ from html import escape
 import numpy as np
 
 from helpers import figures
-from helpers.widgets._pixels import png
+from helpers.widgets._pixels import few_colours, png
 
 # Roles, not colours: a dark page has light ink. Each palette colour leans towards the ink, for contrast on both. The
 # pen draws on pictures, whose paper is always white.
@@ -41,6 +41,7 @@ STYLE = (
     + "}}</style>"
 )
 
+HEAVY = 20_000  # values of an image: more than a digit has, fewer than a photograph
 DASHES = {"dash": (5, 4), "dots": (1.5, 3.5)}  # lengths of ink and of gap
 # The corners of marks that are no circles, for the radius 1. A reader tells marks apart by shape, not by colour alone.
 SHAPES = {
@@ -107,11 +108,16 @@ class Scene:
         )
 
     def png(self):
-        """The same picture as the bytes of a PNG on white, one and a half pixels for each of the scene's."""
+        """The same picture as the bytes of a PNG on white: one and a half pixels for each of the scene's.
+
+        With a large image in it, one pixel for each and 256 colours in all: a photograph would take a megabyte.
+        """
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(self.width / 100, self.height / 100), dpi=150, facecolor="white", layout="none")
+        heavy = any(kind == "image" and shape[-1].size > HEAVY for kind, *shape in self.shapes)
+        size = self.width / 100, self.height / 100
+        figure = Figure(figsize=size, dpi=100 if heavy else 150, facecolor="white", layout="none")
         ax = figure.add_axes((0, 0, 1, 1))
         ax.set(xlim=(0, self.width), ylim=(self.height, 0))
         ax.axis("off")
@@ -119,7 +125,7 @@ class Scene:
             _AGG[kind](ax, order, *shape)
         out = io.BytesIO()
         FigureCanvasAgg(figure).print_png(out, metadata={"Software": None}, pil_kwargs={"optimize": True})
-        return out.getvalue()
+        return few_colours(out.getvalue()) if heavy else out.getvalue()
 
 
 def _paint(colour):

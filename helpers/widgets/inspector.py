@@ -24,6 +24,7 @@ class InspectorState:
     index: int  # the place of the image in the result
     row: int  # of the pixel that is read
     column: int
+    columns: int  # of the image
     channel: str | None  # of that pixel: "red", "green" or "blue"; None in a grey image
     original: float  # that pixel of x
     change: float  # of r
@@ -127,6 +128,7 @@ class PerturbationInspector(View):
             index=i,
             row=self.row,
             column=self.column,
+            columns=pictures.image.shape[1],
             channel=CHANNELS[self.channel_menu.value] if self._colours else None,
             original=float(pictures.image[at]),
             change=float(r[at]),

@@ -92,3 +92,11 @@ def test_any_shape_of_image_with_or_without_its_batch_dimension(network, digits)
         assert torch.allclose(path.adversarial.flatten(1), flat.adversarial, atol=1e-5)
     row = c_path(network, digits[0][:1], int(digits[1][0]), [0.01, 0.1])
     assert torch.equal(row.adversarial, flat.adversarial)
+
+
+def test_few_iterations_cost_few_passes_and_the_lemma_holds_among_the_answers(network, digits):
+    images, targets = digits
+    c = torch.logspace(-1, 2, 6)
+    short = c_path(network, images[0], int(targets[0]), c, maxiter=4)
+    assert short.evaluations.max() < c_path(network, images[0], int(targets[0]), c).evaluations.min()
+    assert (short.norm.diff() <= 1e-6).all() and (short.loss.diff() >= -1e-6).all()

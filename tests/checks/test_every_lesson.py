@@ -23,6 +23,7 @@ NAMES = {  # 01, 02 and 05 take their solutions from a run of the cells that com
     "08": ["amplified", "error_matrix", "wilson"],
     "09": ["difference_interval", "purity", "top_images"],
     "10": ["certificate", "circular_norm", "power_iteration"],
+    "12": ["least_factor", "on_pixels", "survives"],
 }
 PATHS = {path.name[:2]: path for path in notebooks()}
 EXERCISES = [(number, name) for number, names in NAMES.items() for name in names]

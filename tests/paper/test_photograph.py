@@ -8,7 +8,7 @@ from torch import nn
 
 from helpers import attack, c_path
 from helpers.benchmark.peers import Peer
-from helpers.paper import photograph, photograph_kept
+from helpers.paper import photograph, photograph_files, photograph_kept
 from helpers.photographs.networks import OSTRICH, load_small
 from helpers.photographs.pictures import load_photographs
 
@@ -32,9 +32,18 @@ def network():
     return Many().eval()
 
 
+def pieces(device="cpu"):
+    """A piece of each photograph, a sixteenth of its size."""
+    images, names = load_photographs(device)
+    return images[:, :, 84:140, 84:140], names
+
+
 @pytest.fixture
 def quick(monkeypatch):
-    """Two settings, one lead, no SciPy; a path of three c; threads as they were."""
+    """Small images, two settings, one lead, no SciPy, few factors; a path of three c; threads as they were."""
+    for module in (photograph, photograph_kept):
+        monkeypatch.setattr(module, "load_photographs", pieces)
+    monkeypatch.setattr(photograph_files, "FACTORS", (1.0, 2.0))
     monkeypatch.setattr(photograph, "SETTINGS", FEW)
     monkeypatch.setattr(photograph, "LEADS", (1.0,))
     monkeypatch.setattr(photograph, "SCIPY_IMAGES", 0)
@@ -73,7 +82,7 @@ def test_a_run_is_saved_resumed_and_printed(network, quick, tmp_path, monkeypatc
 
 
 def test_what_is_kept_comes_back(network, quick, tmp_path):
-    images, names = load_photographs()
+    images, names = pieces()
     result = attack(network, images, torch.full((4,), OSTRICH), progress=False)
     for name, r in zip(names, result.perturbation, strict=True):
         photograph_kept.save_change(tmp_path, name, r)
@@ -84,9 +93,9 @@ def test_what_is_kept_comes_back(network, quick, tmp_path):
 
 
 def test_a_stored_path_is_the_path(network, quick, tmp_path):
-    image = load_photographs()[0][0]
+    image = pieces()[0][0]
     said = photograph_kept.save_path(tmp_path, network, image, OSTRICH)
-    path, fresh = photograph_kept.load_path(image, tmp_path), c_path(network, image, OSTRICH, [1.0, 10.0, 100.0])
+    path, fresh = photograph_kept.load_path(image, tmp_path), c_path(network, image, OSTRICH, [1.0, 10.0, 100.0], maxiter=photograph_kept.ITERATIONS)
     for name in ("c", "norm", "loss", "success", "logits"):
         assert torch.equal(getattr(path, name), getattr(fresh, name)), name
     assert (path.perturbation - fresh.perturbation).abs().max() <= photograph_kept.PATH_STEP

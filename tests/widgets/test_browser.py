@@ -9,6 +9,8 @@ import pytest
 from browser_tools import PICTURE, Shown, output_errors
 from notebook_tools import cells, notebooks
 
+from helpers.widgets._pixels import distortion_text
+
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
@@ -21,15 +23,16 @@ def no_errors(page):
     assert page.errors == []
 
 
-# The four widgets, each as a reader uses it: what its picture says must be what Python says.
+# The widgets, each as a reader uses it: what its picture says must be what Python says.
 
 
 def drive_c_slider(slider):
     """By keyboard, by mouse and by the button that jumps to the largest c that succeeds."""
 
     def agree(said, state):
-        assert f"c = {state['c']:.3g}: norm of r {state['norm']:.3f}, distortion {state['distortion']:.4f}" in said
-        assert f"loss {state['loss']:.3f}. The network says {state['prediction']} " in said
+        distortion = distortion_text(state["distortion"])
+        assert f"c = {state['c']:.3g}: norm of r {state['norm']:.3f}, distortion {distortion}" in said
+        assert f"loss {state['loss']:.3f}. The network says {state['prediction_name']} " in said
         assert ("is reached" in said) == state["success"]
 
     def marker():  # where the orange marker stands in the first plot
@@ -57,7 +60,7 @@ def drive_c_slider(slider):
     page.mouse.up()
     slider.wait_for_other_label(home)
     state = slider.state()
-    assert state["index"] > 30 and not state["success"]
+    assert state["index"] > 0.7 * state["count"] and not state["success"]
     agree(slider.label(), state)
     assert any("not reached" in text for text in slider.texts())
 
@@ -69,14 +72,16 @@ def drive_c_slider(slider):
 
 def drive_inspector(inspector):
     """The image, the pixel and the noise by keyboard; what hovering over a pixel reads; noise by mouse."""
-    page, (image, row, column) = inspector.page, (inspector.handle(k) for k in range(3))
+    image, row, column = (inspector.handle(k) for k in range(3))
 
     def agree(said):
         state = inspector.state()
-        assert f"Image {state['index']}, target {state['target']}: L0 {state['l0']} pixels" in said
-        assert f"L2 {state['l2']:.3f}, L∞ {state['linf']:.3f}, distortion {state['distortion']:.4f}" in said
+        assert f"Image {state['index']}, target {state['target_name']}: L0 {state['l0']} " in said
+        distortion = distortion_text(state["distortion"])
+        assert f"L2 {state['l2']:.3f}, L∞ {state['linf']:.3f}, distortion {distortion}" in said
         pixel = f"{state['original']:.3f} {state['change']:+.3f} = {state['adversarial']:.3f}"
-        where = f"row {state['row']}, column {state['column']}: "
+        colour = f", {state['channel']}" if state["channel"] else ""
+        where = f"row {state['row']}, column {state['column']}{colour}: "
         texts = inspector.texts()
         assert where + pixel in texts and {f"{state['l1']:.2f}", f"{state['linf']:.3f}"} < set(texts)
         return state, where + pixel
@@ -94,13 +99,34 @@ def drive_inspector(inspector):
     for _ in range(10):
         said = inspector.press(row, "ArrowRight")
     assert agree(said)[0]["row"] == 10
-    assert agree(inspector.press(column, "End"))[0]["column"] == 27
+    assert agree(inspector.press(column, "End"))[0]["column"] == inspector.state()["columns"] - 1
     for _ in range(12):
         said = inspector.press(column, "ArrowLeft")
     state, pixel = agree(said)
-    assert (state["row"], state["column"]) == (10, 15)
+    assert (state["row"], state["column"]) == (10, state["columns"] - 13)
 
     drive_outlines(inspector)
+
+    if state["channel"]:  # a photograph has too many pixels to hover over
+        drive_colours(inspector, agree)
+    else:
+        drive_hovering(inspector, agree, column, pixel)
+
+    before = pictures()
+    button = inspector.place.get_by_role("button", name="other noise of the same length")
+    for seed, act in enumerate((lambda: button.press("Enter"), button.click), 1):
+        act()
+        inspector.picture.get_by_text(f"seed {seed}", exact=False).wait_for()
+        state, _ = agree(inspector.label())
+        assert state["seed"] == seed and state["noise_norm"] == pytest.approx(state["l2"], rel=1e-3)
+        after = pictures()
+        assert before[:3] == after[:3] and before[3] != after[3]
+        before = after
+
+
+def drive_hovering(inspector, agree, column, pixel):
+    """What the mouse reads over the pixel in row 10, column 15, and over its neighbour."""
+    page = inspector.page
 
     def under_the_mouse(where):
         """The title of what lies under the mouse above the middle of the pixel ``where``."""
@@ -115,16 +141,17 @@ def drive_inspector(inspector):
     other = under_the_mouse("row 10, column 14:")
     assert other == agree(inspector.press(column, "ArrowLeft"))[1]
 
-    before = pictures()
-    button = inspector.place.get_by_role("button", name="other noise of the same length")
-    for seed, act in enumerate((lambda: button.press("Enter"), button.click), 1):
-        act()
-        inspector.picture.get_by_text(f"seed {seed}", exact=False).wait_for()
-        state, _ = agree(inspector.label())
-        assert state["seed"] == seed and state["noise_norm"] == pytest.approx(state["l2"], rel=1e-3)
-        after = pictures()
-        assert before[:3] == after[:3] and before[3] != after[3]
-        before = after
+
+def drive_colours(inspector, agree):
+    """The menu of the colours, by keyboard."""
+    menu, before = inspector.place.locator(".widget-dropdown select").last, inspector.state()["channel"]
+    for colour in ("red", "green", "blue"):
+        if colour != before:
+            old = inspector.label()
+            menu.select_option(colour)
+            state, _ = agree(inspector.wait_for_other_label(old))
+            assert state["channel"] == colour
+            before = colour
 
 
 def drive_outlines(inspector):
@@ -213,6 +240,7 @@ def drive_top_images(top):
 
 
 DRIVERS = {
+    "CPathSlider": drive_c_slider,
     "CSlider": drive_c_slider,
     "PerturbationInspector": drive_inspector,
     "SolverTrace": drive_trace,
@@ -238,6 +266,8 @@ def folder(tmp_path_factory):
         "step = ends | {'x': x, 'f': x @ B @ x / 2, 'g': B @ x, 'B': B, 'g_norm': 1.6, 'alpha': 1.0}\n"
         "end = {'x': np.zeros(2), 'f': 0.0}\n"
         "SolverTrace([step, end], lambda x: x @ B @ x / 2, np.zeros(2), np.ones(2))",
+        "from helpers import c_path\nfrom helpers.widgets import CPathSlider\n"
+        "CPathSlider(c_path(network, images[0], 3, [0.1, 1, 10, 100]), images[0], 3, original=7, names=range(10))",
         "from helpers.widgets import TopImages\nTopImages({'FC100-100-10': network}, images[:500], labels[:500])",
     )
     for lesson in LESSONS:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.widgets._pixels import distortion_text, picture, png, shown, signed
+from helpers.widgets._pixels import distortion_text, few_colours, picture, png, shown, signed
 
 
 def test_a_png_holds_the_very_pixels():
@@ -44,3 +44,11 @@ def test_what_is_no_picture_is_refused_in_one_sentence():
 
 def test_a_small_distortion_has_one_more_digit():
     assert distortion_text(0.05483) == "0.0548" and distortion_text(0.001234) == "0.00123"
+
+
+def test_few_colours_are_nearly_the_same_picture_in_less():
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3))
+    rgb = (0.9 * np.linspace(0, 250, 80)[None, :, None] + 0.1 * noise).astype(np.uint8)
+    less = few_colours(png(rgb))
+    assert len(less) < 0.5 * len(png(rgb))
+    assert abs(np.asarray(Image.open(io.BytesIO(less)).convert("RGB")).astype(float) - rgb).mean() < 12

@@ -50,6 +50,7 @@ def test_every_shape_is_drawn_in_both_ways(everything):
         *["polygon"] * len(SHAPES),
         "text",
         "image",
+        "polyline",  # its outline
     ]
     assert picture[0].get("stroke-dasharray") == "1.5 3.5" and picture[2].get("stroke-dasharray") == "5 4"
     image = np.asarray(Image.open(io.BytesIO(everything.png())).convert("RGB")).astype(int)
