@@ -19,7 +19,7 @@ def test_every_digit_stands_in_its_place():
     scene = top_scene(state(), images)
     shown = [shape for kind, *shape in scene.shapes if kind == "image"]
     assert len({(x, y) for x, y, *_ in shown}) == 16
-    for i, (x, y, size, rgb) in enumerate(shown):
+    for i, (x, y, size, _, rgb) in enumerate(shown):
         assert (x < WIDTH / 2) == (i < 8) and x + size <= WIDTH and y + size <= HEIGHT
         assert np.argwhere(rgb[..., 0] == 0).tolist() == [[0, i]]
     texts = [shape[2] for kind, *shape in scene.shapes if kind == "text"]
