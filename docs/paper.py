@@ -5,7 +5,7 @@ The runs themselves: see ``python -m helpers.paper --help``; each table names it
 
 from pathlib import Path
 
-from helpers.paper import archive, differences, published, table5, tables, units
+from helpers.paper import archive, differences, photograph, published, table5, tables, units
 from helpers.paper.__main__ import run_line
 
 HERE = Path(__file__).resolve().parent
@@ -62,6 +62,15 @@ columns and the controls.
 {units}
 ```
 
+## Section 4: photographs
+
+Four photographs, a network trained on ImageNet, and one target for all of them. {line_photograph} Lesson 12 has the
+pictures.
+
+```text
+{photograph}
+```
+
 ## Table 5
 
 {line5}
@@ -74,6 +83,7 @@ def page():
     """The page as text."""
     whole, halves = archive.stored("tables1and2.json"), archive.stored("tables3and4.json")
     others, directions, norms = archive.stored(differences.FILE), units.stored(), table5.stored()
+    photographs = photograph.report()
     return PAGE.format(
         train=whole["images"],
         test=halves["images"],
@@ -89,6 +99,8 @@ def page():
         differences=differences.table(others),
         line_units=made_by(directions),
         units=units.table(directions),
+        line_photograph=made_by(photographs["run"] | {"seconds": photograph.seconds(photographs)}),
+        photograph=photograph.table(photographs),
         line5=made_by(norms),
         table5=table5.table(norms),
     )

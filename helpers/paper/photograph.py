@@ -187,6 +187,11 @@ def table(report):
     return "\n".join(lines)
 
 
+def seconds(report):
+    """CPU seconds that the attacks took, of one core."""
+    return sum(entry["CPU seconds"] for found in report["attacks"].values() for entry in found.values())
+
+
 def _factor(file):
     factor = file["factor"]["256 levels"]
     return "–" if factor is None else f"{factor:.3g}"
