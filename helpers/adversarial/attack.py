@@ -5,16 +5,33 @@ import warnings
 from tqdm.auto import tqdm
 
 from helpers.adversarial.answers import Answers
-from helpers.adversarial.inputs import check_inputs, check_norm, check_schedule
+from helpers.adversarial.inputs import check_inputs, check_norm, check_schedule, check_starts
+from helpers.adversarial.polish import SHARPNESS, Polish
+from helpers.adversarial.promising import kept, promising
 from helpers.adversarial.search import Search
 from helpers.adversarial.tasks import RIVALS
 
+EFFORTS = {"quick": 2, "thorough": 5, "exhaustive": 20}  # starts, for some 100, 240 and 900 passes an image
 
-def attack(network, images, targets=None, *, norm="squared", sharpness=1.0, max_batch=None, progress=True):
+
+def attack(
+    network,
+    images,
+    targets=None,
+    *,
+    norm="squared",
+    sharpness=None,
+    starts=None,
+    effort=None,
+    max_batch=None,
+    progress=True,
+):
     """Find the smallest perturbation r with network(image + r) = target and image + r in [0, 1], image by image.
 
     For each image: the largest c for which the minimiser of c‖r‖² + CE(x + r, target) over the box is given the target
     label, each minimisation warm-started from the last; of all points evaluated, the closest that succeeds is returned.
+    That is the paper's method, and the default. ``effort``, or ``starts``, solves the same problem better: short walks
+    along the border from several starts choose a basin, and L-BFGS-B brings the closest of them to the bottom of it.
 
     Args:
         network: from (batch, ...) images to (batch, classes) logits, in eval mode; normalisation belongs inside it.
@@ -22,10 +39,16 @@ def attack(network, images, targets=None, *, norm="squared", sharpness=1.0, max_
             network computes in 16 and the solver in 32, and the answers have 16 again.
         targets: (batch,) the label that each image is to be given. None: the nearest wrong label. The up to nine wrong
             labels of smallest linearised distance, margin / ‖∇margin‖ (for ten classes: all of them), are each attacked
-            in full, and the smallest perturbation is kept.
+            in full, and the smallest perturbation is kept; with ``starts`` there are walks to each of them, and the
+            closest are carried on.
         norm: "squared" penalises c‖r‖², "l2" the paper's c‖r‖.
-        sharpness: β > 0. The loss is CE(β·logits, target)/β; 1.0 is the paper's. An increasing schedule such as
-            (1, 8, 64) starts each stage from the last one's answer, and comes closer to the smallest perturbation.
+        sharpness: β > 0. The loss is CE(β·logits, target)/β; 1.0, the default, is the paper's. An increasing schedule
+            such as (1, 8, 64) starts each stage from the last one's answer, and comes closer to the smallest
+            perturbation. With ``starts`` the default is (8, 64), and no stage searches for its c: see ``polish``.
+        starts: None, the paper's search from r = 0; or from how many starts to walk (``starts.directions``), of which a
+            third, rounded up, is carried on. Where no walk meets the border the paper's search follows.
+        effort: None, or the starts that are recommended for a budget: "quick" (2 starts, 100 passes an image),
+            "thorough" (5, 240) or "exhaustive" (20, 900): `python -m helpers.benchmark frontier` measures them.
         max_batch: at most so many images in flight at a time, and in any pass of the network; None: what suits the
             device, by the memory that one image is seen to need. Where memory runs out it is halved, with a warning.
         progress: show a progress bar on anything over two seconds.
@@ -49,20 +72,33 @@ def attack(network, images, targets=None, *, norm="squared", sharpness=1.0, max_
     """
     if max_batch is not None and max_batch < 1:
         raise ValueError(f"max_batch must be at least 1, got {max_batch}.")
-    classifier = check_inputs(network, images, targets, max_batch)
     check_norm(norm)
-    schedule = check_schedule(sharpness)
+    starts = check_starts(starts, effort, EFFORTS, norm, sharpness)
+    schedule = check_schedule(sharpness or (SHARPNESS if starts else 1.0))
+    classifier = check_inputs(network, images, targets, max_batch)
     answers = Answers(classifier, images.detach(), targets)
-    total = len(images) * (min(RIVALS, classifier.classes - 1) if answers.free else 1)
-    with tqdm(total=total, desc="attack", unit="image", delay=2, disable=not progress, leave=False) as bar:
-        _search(answers, norm, schedule, bar)
+    labels = min(RIVALS, classifier.classes - 1) if answers.free else 1
+    total = len(images) * (labels * starts + kept(starts) if starts else labels)
+    unit = "walk" if starts else "image"
+    with tqdm(total=total, desc="attack", unit=unit, delay=2, disable=not progress, leave=False) as bar:
+        if starts:
+            _search(answers, bar, lambda: _from_starts(answers, schedule, starts, bar))
+            answers.reopen()
+            schedule = (1.0, *(beta for beta in schedule if beta > 1))
+        _search(answers, bar, lambda: Search(answers, norm, schedule))
     return answers.result()
 
 
-def _search(answers, norm, schedule, bar):
+def _from_starts(answers, schedule, starts, bar):
+    """The search without a search: the closest points of all walks, polished."""
+    coming = promising(answers.classifier, answers, starts, bar.update)
+    return Search(answers, "squared", schedule, coming, Polish)
+
+
+def _search(answers, bar, begun):
     """Search until every image is answered, or Ctrl-C; where memory runs out, again for the rest with half as many."""
     while True:
-        search = Search(answers, norm, schedule)
+        search = begun()
         try:
             return search.run(bar.update)
         except KeyboardInterrupt:
@@ -70,4 +106,4 @@ def _search(answers, norm, schedule, bar):
             warnings.warn("interrupted: the images that were not finished keep their best so far", stacklevel=3)
             return None
         except (RuntimeError, MemoryError) as error:
-            answers.classifier.halve(error, bar.total)
+            answers.classifier.halve(error, len(answers.images))
