@@ -12,7 +12,7 @@ import math
 
 import torch
 
-from helpers.adversarial.objective import shortfall, surrogate
+from helpers.adversarial.objective import shortfall
 from helpers.solver.best import Best
 
 STEPS = 25  # of a walk, the look at the image included
@@ -36,7 +36,7 @@ class Walk:
         self.problem, self.image, self.target, self.count = problem, image, target, count
         self.one = image.new_ones(len(image))
         self.best, self.multiplier = Best(image, torch.inf), self.one.clone()
-        loss, g, logits = self._look(image)
+        loss, g, _ = self._look(image)
         self.radius = loss / _length(g)  # to where the linearised loss is 0
         straight = (direction == 0).all(1, keepdim=True)
         self.x = self._on_the_sphere(torch.where(straight, -g, direction))

@@ -1,7 +1,7 @@
 """python -m helpers.benchmark frontier: how short a perturbation, for how many passes of the network.
 
 Every contestant attacks the same images of each network, target (label + 1) mod 10; on photographs the target is the
-ostrich of the paper. What is measured is kept in --json after every contestant, and the same command goes on from there.
+ostrich of the paper. What is measured is kept in --json after every contestant; the same command goes on from there.
 """
 
 import argparse

@@ -32,7 +32,7 @@ def test_to_a_thousandth_of_the_exact_optimum(digits, record_property):
 
 
 def test_every_answer_is_inside_the_box_and_no_worse_than_its_start(network, digits):
-    answers, polish, (row, target, _, x, size) = begun(network, *digits)
+    _, polish, (_, target, _, _, size) = begun(network, *digits)
     for _ in range(200):
         polish.tick()
         polish.aim()

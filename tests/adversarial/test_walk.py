@@ -22,7 +22,7 @@ def walked(network, images, targets, kind=0):
 
 @pytest.fixture(scope="module")
 def plane():
-    """A linear network of two classes whose border lies 0.5 away from the middle of the box: z₀ − z₁ = a·(x − ½) + ½‖a‖."""
+    """A linear network of two classes, z₀ − z₁ = a·(x − ½) + ½‖a‖: its border is 0.5 away from the middle."""
     a = torch.linspace(0.2, 1, 40)
     network = nn.Linear(40, 2).eval().requires_grad_(False)
     network.weight.copy_(torch.stack([a, torch.zeros(40)]))
