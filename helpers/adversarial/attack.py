@@ -81,11 +81,12 @@ def attack(
     total = len(images) * (labels * starts + kept(starts) if starts else labels)
     unit = "walk" if starts else "image"
     with tqdm(total=total, desc="attack", unit=unit, delay=2, disable=not progress, leave=False) as bar:
+        whole = not starts or _searched(answers, bar, lambda: _from_starts(answers, schedule, starts, bar))
         if starts:
-            _search(answers, bar, lambda: _from_starts(answers, schedule, starts, bar))
             answers.reopen()
             schedule = (1.0, *(beta for beta in schedule if beta > 1))
-        _search(answers, bar, lambda: Search(answers, norm, schedule))
+        if whole:
+            _searched(answers, bar, lambda: Search(answers, norm, schedule))
     return answers.result()
 
 
@@ -95,15 +96,19 @@ def _from_starts(answers, schedule, starts, bar):
     return Search(answers, "squared", schedule, coming, Polish)
 
 
-def _search(answers, bar, begun):
-    """Search until every image is answered, or Ctrl-C; where memory runs out, again for the rest with half as many."""
+def _searched(answers, bar, begun):
+    """Search to the end, or until Ctrl-C: was there none? Where memory runs out, again for the rest with half as many.
+
+    begun: called for the Search, anew each time.
+    """
     while True:
         search = begun()
         try:
-            return search.run(bar.update)
+            search.run(bar.update)
+            return True
         except KeyboardInterrupt:
             search.salvage()
             warnings.warn("interrupted: the images that were not finished keep their best so far", stacklevel=3)
-            return None
+            return False
         except (RuntimeError, MemoryError) as error:
             answers.classifier.halve(error, len(answers.images))
