@@ -15,6 +15,8 @@ def check_inputs(network, images, targets=None, max_batch=None):
 
     Raises TypeError or ValueError, with one sentence, for anything that an attack could not honestly work with.
     """
+    if max_batch is not None and max_batch < 1:
+        raise ValueError(f"max_batch must be at least 1, got {max_batch}.")
     if not torch.is_tensor(images):
         raise TypeError(f"images must be a tensor, got {type(images).__name__}; use torch.as_tensor(images).")
     if not images.is_floating_point():

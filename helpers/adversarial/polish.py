@@ -23,7 +23,7 @@ class Polish(Flight):
     with, (rows, n), which has that label, and its ‖r‖.
     """
 
-    FTOL, FTOL_SHARP, ITERATIONS = 1e-4, 1e-5, 40
+    FTOL, FTOL_SHARP, ITERATIONS = 1e-4, 1e-5, 25
 
     def __init__(self, answers, norm, schedule, task):
         super().__init__(answers, norm, schedule, task[:3])

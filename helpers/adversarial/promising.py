@@ -9,8 +9,8 @@ from helpers.adversarial.walk import Walk
 
 
 def kept(starts):
-    """How many of an image's walks are carried on: a third of them, rounded up."""
-    return -(-starts // 3)
+    """How many of an image's walks are carried on: half of them, rounded up."""
+    return -(-starts // 2)
 
 
 def promising(classifier, answers, starts, report=lambda walks: None):

@@ -3,8 +3,8 @@
 L-BFGS brings a perturbation to the bottom of the basin that it is in, and does not choose the basin well where the
 landscape is rough. Long steps on a sphere do, whose radius shrinks while the target is predicted and grows while it is
 not. This is DDN (Rony et al., "Decoupling direction and norm for efficient gradient-based L2 adversarial attacks",
-2019) but for three numbers: the first radius is measured on the image instead of 1, the first step is as long as twice
-the radius instead of 1, and the radius changes by a tenth instead of a twentieth.
+2019) but for what it takes from the image instead of 1: the first radius, which is where the linearised loss ends, and
+the first step, which is as long as the radius; and the radius changes by a tenth instead of a twentieth.
 `python -m helpers.benchmark frontier` shows what becomes of it.
 """
 
@@ -15,8 +15,8 @@ import torch
 from helpers.adversarial.objective import shortfall
 from helpers.solver.best import Best
 
-STEPS = 25  # of a walk, the look at the image included
-LENGTH = (2.0, 0.02)  # of the first step and of the last, in radii; between them half a cosine
+STEPS = 40  # of a walk, the look at the image included
+LENGTH = (1.0, 0.02)  # of the first step and of the last, in radii; between them half a cosine
 CHANGE = 0.1  # of the radius at each step
 TINY = 1e-12  # no direction is divided by less
 
