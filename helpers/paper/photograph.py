@@ -15,8 +15,8 @@ from tqdm.auto import tqdm
 
 from helpers import baselines
 from helpers.adversarial.attack import attack
+from helpers.benchmark import peers
 from helpers.benchmark.measure import Interrupt
-from helpers.benchmark.peers import adversarial_library
 from helpers.paper import photograph_kept, tables
 from helpers.paper.archive import made_by, stored, write_json
 from helpers.paper.photograph_files import FACTORS, FILES, lead, survival
@@ -30,9 +30,11 @@ PAPER, PAPER_IMAGES = 0.006508, 64  # the paper's average distortion with AlexNe
 SETTINGS = {
     "this attack, β = 1": {},
     "this attack, β = 1, 8, 64": {"sharpness": (1, 8, 64)},
+    "this attack, quick": {"effort": "quick"},
+    "this attack, thorough": {"effort": "thorough"},
 }
 KEPT = "this attack, β = 1, 8, 64"  # whose changes are stored, to be looked at
-DDN_STEPS, PDGD_STEPS = (100, 500), (500,)
+OTHERS = ("DDN, 100 steps", "DDN, 500 steps", "PDGD, 500 steps")  # of adversarial-library, where it is installed
 SCIPY = "SciPy's loop, β = 1"
 SCIPY_IMAGES = 1  # thousands of passes each: the first photograph only
 LEADS = (2.0,)  # asked for, so that something is left of it in a file: the target's logit must lead by so much
@@ -61,7 +63,7 @@ def attacks():
     if find_spec("adv_lib") is None:
         missing = "adv_lib is not installed, so DDN and PDGD take no part; to bring it:  pip install --no-deps adv-lib"
     else:
-        found |= {peer.name: peer.run for peer in adversarial_library(DDN_STEPS, PDGD_STEPS)}
+        found |= {name: run for name, (run, _) in peers.curves().items() if name in OTHERS}
     found[SCIPY] = lambda *task: baselines.scipy_lbfgsb(*task, progress=False)
     return found, missing
 

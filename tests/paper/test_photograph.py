@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from helpers import attack, c_path
-from helpers.benchmark.peers import Peer
 from helpers.paper import photograph, photograph_files, photograph_kept
 from helpers.photographs.networks import OSTRICH, load_small
 from helpers.photographs.pictures import load_photographs
@@ -95,7 +94,10 @@ def test_what_is_kept_comes_back(network, quick, tmp_path):
 def test_a_stored_path_is_the_path(network, quick, tmp_path):
     image = pieces()[0][0]
     said = photograph_kept.save_path(tmp_path, network, image, OSTRICH)
-    path, fresh = photograph_kept.load_path(image, tmp_path), c_path(network, image, OSTRICH, [1.0, 10.0, 100.0], maxiter=photograph_kept.ITERATIONS)
+    path, fresh = (
+        photograph_kept.load_path(image, tmp_path),
+        c_path(network, image, OSTRICH, [1.0, 10.0, 100.0], maxiter=photograph_kept.ITERATIONS),
+    )
     for name in ("c", "norm", "loss", "success", "logits"):
         assert torch.equal(getattr(path, name), getattr(fresh, name)), name
     assert (path.perturbation - fresh.perturbation).abs().max() <= photograph_kept.PATH_STEP
@@ -124,8 +126,9 @@ def test_ctrl_c_keeps_what_was_done(network, quick, tmp_path, monkeypatch):
 
 
 def test_other_peoples_attacks_take_part_where_they_are_installed(monkeypatch):
-    there = [Peer("DDN, 100 steps", print), Peer("DDN, 500 steps", print), Peer("PDGD, 500 steps", print)]
+    there = {name: (print, True) for name in ("DDN, 50 steps", *photograph.OTHERS)}
     monkeypatch.setattr(photograph, "find_spec", lambda name: object())
-    monkeypatch.setattr(photograph, "adversarial_library", lambda *steps: there)
+    monkeypatch.setattr(photograph.peers, "curves", lambda: there)
     found, missing = photograph.attacks()
-    assert missing is None and {peer.name for peer in there} < set(found) and photograph.SCIPY in found
+    assert missing is None and set(photograph.OTHERS) < set(found) and photograph.SCIPY in found
+    assert "DDN, 50 steps" not in found
