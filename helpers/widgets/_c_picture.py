@@ -3,7 +3,7 @@
 import numpy as np
 
 from helpers.widgets._axes import Axes
-from helpers.widgets._pixels import distortion_text, key, picture, shown, signed
+from helpers.widgets._pixels import distortion_text, full, key, picture, shown, signed
 from helpers.widgets._scene import Scene
 
 WIDTH, HEIGHT, SIDE = 900, 486, 168
@@ -27,7 +27,7 @@ def c_scene(state, path, image, names=None, label=c_label):
     """The Scene of ``state``, a CSliderState of the CPath ``path`` of ``image``. ``names``: the labels in words."""
     scene = Scene(WIDTH, HEIGHT, label(state))
     x, r = picture(image.cpu()), picture(path.perturbation[state.index].cpu())
-    scale = max(float(path.perturbation.abs().max()), 1e-6)  # one scale for all c: a fading r is a shrinking r
+    scale = full(r, float(path.perturbation.abs().max()))  # one scale for all c: a fading r is a shrinking r
 
     top = 28
     titles = ("x", "x + r") if names else ("x: the network says", "x + r: it says")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from helpers.widgets._axes import Axes
-from helpers.widgets._pixels import distortion_text, key, shown, signed
+from helpers.widgets._pixels import distortion_text, full, key, shown, signed
 from helpers.widgets._scene import Scene
 
 WIDTH, HEIGHT = 900, 530
@@ -60,7 +60,7 @@ def inspector_scene(state, pictures):
 def _heat_map(scene, state, pictures, left, top):
     r = pictures.perturbation
     rows, columns = r.shape[:2]
-    step, scale = LARGE / max(rows, columns), max(state.linf, 1e-6)
+    step, scale = LARGE / max(rows, columns), full(r, state.linf)
     words = key(True, scale) if r.ndim == 3 else f"red adds ink, blue removes it; full colour at ±{scale:.3f}"
     scene.text(left, top - 9, f"r: {words}", 12)
     scene.image(left, top, LARGE, signed(r, scale))
@@ -71,7 +71,7 @@ def _heat_map(scene, state, pictures, left, top):
         _hover(scene, pictures, left, top, step)
     below = top + LARGE
     pixel = f"{state.original:.3f} {state.change:+.3f} = {state.adversarial:.3f}"
-    scene.text(left, below + 24, f"{place(state)}: {pixel}", 15, bold=True)
+    scene.text(left, below + 24, f"{place(state)}: {pixel}", 13 if state.channel else 15, bold=True)
     scene.text(left, below + 48, "green square: the pixel that is read", 12, colour="soft")
     solid, dashed = ("solid outline: ", "dashed outline: ") if state.outlines else ("", "")
     for k, (outlined, value, count) in enumerate(((solid, 0, state.held_at_0), (dashed, 1, state.held_at_1))):

@@ -38,10 +38,16 @@ def signed(r, scale):
     return steps.astype(np.uint8) if r.ndim == 3 else _diverging()[np.clip(steps, 0, 254).astype(int)]
 
 
+def full(r, largest):
+    """The change that shows in full colour: the largest; in colour images, where few values change by so much, a
+    quarter of it."""
+    return max(largest, 1e-6) / (4 if r.ndim == 3 else 1)
+
+
 def key(colours, scale):
     """What ``signed`` means, in words."""
     if colours:
-        return f"mid grey: unchanged; full colour at ±{scale:.2g}"
+        return f"mid grey: unchanged; full colour from ±{scale:.2g} on"
     return f"red adds ink, blue removes it; full at ±{scale:.2f}"
 
 
