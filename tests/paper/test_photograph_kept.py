@@ -40,7 +40,7 @@ def test_the_stored_path_is_a_path_of_the_first_photograph():
     assert (path.norm.diff() <= 0).all() and (path.loss.diff() >= 0).all()  # the exchange lemma
     assert path.success.tolist() == (path.logits.argmax(1) == OSTRICH).tolist() and path.best is not None
     size = torch.linalg.vector_norm(path.perturbation.flatten(1), dim=1)
-    assert torch.allclose(size, path.norm, rtol=0.02)
+    assert torch.allclose(size, path.norm, rtol=0.01, atol=2e-3)  # r is stored in steps
     assert path.adversarial.min() >= 0 and path.adversarial.max() <= 1
 
 
