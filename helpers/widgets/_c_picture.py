@@ -66,7 +66,7 @@ def _bars(scene, state, names, top):
             scene.text(end, base, f"{p:.2f}{' ◂ predicted' if k == state.prediction else ''}", 11)
         else:
             mark = "◂ " if k == state.prediction else ""
-            scene.text(end, base, f"{mark}{p:.2f} {names[k][:LETTERS]}", 11, bold=target)
+            scene.text(end, base, f"{mark}{p:.2f} {str(names[k])[:LETTERS]}", 11, bold=target)
     words = f"bold, orange: the target, {state.target_name}"
     scene.text(left + 20, top + SIDE + 16, words if names is None else f"{words}; ◂ predicted", 11, colour="soft")
 
