@@ -55,8 +55,8 @@ def parsed(arguments):
     return options
 
 
-def task(count, device, name=NETWORK):
-    """The network, the first ``count`` test images that it classifies correctly, and the label after each one's own."""
+def task(count, device, name=NETWORK, first=0):
+    """The network, ``count`` test images from ``first`` on that it classifies correctly, and the label after each."""
     import torch
 
     from helpers import load_mnist, load_network
@@ -64,7 +64,7 @@ def task(count, device, name=NETWORK):
     if device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("torch sees no CUDA device here; leave --device out.")
     network = load_network(name, device)
-    images, labels = (part.to(device) for part in load_mnist("test"))
+    images, labels = (part[first:].to(device) for part in load_mnist("test"))
     with torch.no_grad():
         right = (network(images).argmax(1) == labels).nonzero().squeeze(1)[:count]
     return network, images[right], (labels[right] + 1) % 10
