@@ -53,8 +53,8 @@ def picture(report, path):
             ("SciPy", figures.GREY, "v", "SciPy's loop; botorch's wrapper"),
         ):
             some = sorted((e["passes"], 100 * (e["ratio"] - 1)) for e in own if _kind(e["attack"]) == words)
-            line = "-" if words not in ("SciPy", "β = 1") else ""
-            ax.plot(*zip(*some, strict=True), line, marker=marker, c=colour, ms=6, label=label)
+            line = "none" if words == "SciPy" else "-"
+            ax.plot(*zip(*some, strict=True), ls=line, marker=marker, c=colour, ms=6, label=label)
         ax.set(xscale="log", title=network, ylim=(-0.1, 3.2))
     for ax in axes[1]:
         ax.set_xlabel("passes for one image (log scale)")
