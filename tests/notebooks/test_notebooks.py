@@ -135,6 +135,7 @@ BREACHES = [
         },
         "a traceback",
     ),
+    ("no_printed_line_wraps", {"key": {"outputs": [said("short\n" + 96 * "x")]}}, "prints a line of 96 characters"),
     ("no_exceptions_expected", {"key": {"metadata": {"tags": ["raises-exception"]}}}, "tagged raises-exception"),
     ("not_too_large", {"title": {"source": "x" * 1_500_001}}, "more than 1.5 MB"),
     ("exercises_are_open", {"stub": {"source": ANSWER}}, "does not end with raise NotImplementedError"),
