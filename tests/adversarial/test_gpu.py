@@ -46,7 +46,9 @@ def test_nothing_is_computed_on_the_cpu(digits):
     from helpers.adversarial.tasks import tasks
 
     class Elsewhere(TorchDispatchMode):
-        found = []
+        def __init__(self):
+            super().__init__()
+            self.found = []
 
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             result = func(*args, **(kwargs or {}))
