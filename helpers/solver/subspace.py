@@ -22,9 +22,20 @@ def subspace_step(x, g, memory, cauchy):
     gram, still_times, rows = memory.over(cauchy.free)
     reduced = still_times - times(gram, cauchy.Mv)
     system = cauchy.M_inverse - gram / theta.unsqueeze(2)
+    _without_rounding(system[:, memory.pairs :, memory.pairs :], x, cauchy.M_inverse)
     # solve_ex: a singular system gives NaN or inf, which the caller sees in its slope, and no error.
     weights = torch.linalg.solve_ex(system, reduced.unsqueeze(2))[0].squeeze(2)
     return memory.combine(rows, cauchy.Mv / theta - weights / theta**2, -1 / theta)
+
+
+def _without_rounding(held, x, M_inverse):
+    """Set to zero what rounding alone has left of θSᵀS − θS_FᵀS_F, ``held`` (batch, pairs, pairs).
+
+    It is θSᵀS over the variables that are not free, and zero where s has moved none of them. θSᵀS is not summed anew
+    for every step, so that the last bits differ; times θ they would spoil the step of a model with large curvatures.
+    """
+    size = M_inverse.diagonal(dim1=1, dim2=2)[:, -held.shape[2] :].unsqueeze(2)  # ‖s‖ is 1: θ, or 1 in an empty slot
+    held.masked_fill_(held.abs() <= x.shape[1] ** 0.5 * torch.finfo(x.dtype).eps * size, 0)
 
 
 def into_the_box(x, g, x_c, step, box):

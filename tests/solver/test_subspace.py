@@ -9,7 +9,7 @@ from models import BATCH, N, dense, random_case
 
 from helpers.solver.box import Box
 from helpers.solver.cauchy_point import cauchy_point
-from helpers.solver.subspace import into_the_box, subspace_step
+from helpers.solver.subspace import _without_rounding, into_the_box, subspace_step
 
 
 def case(seed):
@@ -40,6 +40,17 @@ def test_leaving_out_the_term_of_the_moved_point_would_be_seen():
     right = subspace_step(x, g, memory, cauchy)
     still = replace(cauchy, x_c=x, v=0 * cauchy.v, Mv=0 * cauchy.Mv)
     assert not torch.allclose(subspace_step(x, g, memory, still), right, atol=1e-3)
+
+
+def test_what_rounding_leaves_of_a_difference_is_zero_and_nothing_else_is():
+    """In the flat valley of Powell's badly scaled function a step is lost in one row of three without this."""
+    theta, eps = 1e12, torch.finfo(torch.float64).eps
+    M_inverse = torch.diag_embed(torch.tensor([[-1.0, -1.0, -1.0, theta, theta, 1.0]]).double())  # one slot is empty
+    held = torch.tensor(
+        [[[eps * theta, -eps * theta, 0.0], [-eps * theta, 0.1 * theta, 0.0], [0.0, 0.0, 1.0]]]
+    ).double()
+    _without_rounding(held, torch.zeros(1, 2).double(), M_inverse)
+    assert held.tolist() == [[[0, 0, 0], [0, 0.1 * theta, 0], [0, 0, 1]]]
 
 
 @pytest.mark.parametrize("seed", range(8))
