@@ -17,7 +17,7 @@ from helpers.solver.cauchy_point import cauchy_point
 from helpers.solver.compact import Memory
 from helpers.solver.inputs import check_problem
 from helpers.solver.line_search import begun, told
-from helpers.solver.rows import chosen, kept, merged, moves, patched, shrink, taken
+from helpers.solver.rows import chosen, kept, merged, moves, patched, placed, shrink, taken
 from helpers.solver.subspace import into_the_box, subspace_step
 
 RUNNING, _GRADIENT, _REDUCTION, _ROUNDING, _ITERATIONS, _EVALUATIONS, _ABNORMAL, _NOT_FINITE = range(8)
@@ -159,7 +159,7 @@ class Solver:
         """Go on where a row is with another F, of ``value`` (rows,) and, in ``rows``, gradient ``g`` (k, n) there."""
         self._begin(which)
         self.value = value
-        self.g[rows] = g
+        self.g = placed(self.g, rows, g)
 
     def _begin(self, which):
         self.code = self.code.masked_fill(which, RUNNING)
@@ -220,10 +220,11 @@ class Solver:
         if not self.x.numel():  # no rows, or nothing to vary
             self.code = torch.full_like(self.code, _GRADIENT)
             return
-        (slope, room), still = torch.zeros_like(self.value).repeat(2, 1), torch.zeros_like(self.anew)
+        found = self.p, torch.zeros_like(self.value), torch.zeros_like(self.value), torch.zeros_like(self.anew)
         for rows in self._parts():
-            self.p[rows], slope[rows], room[rows], still[rows] = self._direction(rows)
-        still &= self.anew & ~self.starting & (self.code != _NOT_FINITE)
+            found = [placed(part, rows, new) for part, new in zip(found, self._direction(rows), strict=True)]
+        self.p, slope, room, still = found
+        still = still & self.anew & ~self.starting & (self.code != _NOT_FINITE)
         self.code = self.code.masked_fill(still, _GRADIENT)
 
         fresh = self.memory.empty
@@ -257,7 +258,8 @@ class Solver:
         memory.forget(lost)
         self.memory.put(rows, memory)
         few = chosen(lost)
-        slope[few] = torch.where(lost[few], (steepest[few] * g[few]).sum(1), slope[few])
+        steep = (taken(steepest, few) * taken(g, few)).sum(1)
+        slope = placed(slope, few, torch.where(lost[few], steep, slope[few]))
         p = patched(p, lost, steepest)
         return p, slope, box.room(x, p), steepest.abs_().amax(1) <= self.options.gtol
 
@@ -272,4 +274,4 @@ def _value_and_gradient(fun, x, args):
         if not value.requires_grad:
             raise ValueError("fun must be differentiable: its values carry no gradient back to x.")
         (g,) = torch.autograd.grad(value.sum(), x)
-    return value.detach(), g
+    return value.detach(), g.clone(memory_format=torch.contiguous_format)  # it may be someone else's, or one number

@@ -21,12 +21,17 @@ def taken(x, rows):
     return x[rows] if isinstance(rows, slice) else x.index_select(0, rows)
 
 
+def placed(x, rows, new):
+    """x with ``new`` in its ``rows``, which are from ``chosen``. ``x`` may be written over."""
+    return new if isinstance(rows, slice) else x.index_copy_(0, rows, new)
+
+
 def patched(x, mask, other):
     """``other`` where the ``mask`` (rows,) is set, ``x`` elsewhere, both (rows, n). ``x`` may be written over."""
     if mask.device.type not in LOOKS:
         return torch.where(mask.unsqueeze(1), other, x)
     rows = chosen(mask)
-    return x.index_copy_(0, rows, taken(other, rows))
+    return placed(x, rows, taken(other, rows))
 
 
 def merged(mask, new, old):

@@ -6,7 +6,7 @@ Byrd, Lu, Nocedal & Zhu (1995), section 5.1 (direct primal method), and the proj
 import torch
 
 from helpers.solver.compact import times
-from helpers.solver.rows import chosen, taken
+from helpers.solver.rows import chosen, placed, taken
 
 
 def subspace_step(x, g, memory, cauchy):
@@ -51,6 +51,6 @@ def into_the_box(x, g, x_c, step, box):
     few = chosen(uphill)
     (x, g, x_c, step), box = (taken(part, few) for part in (x, g, x_c, step)), box.take(few)
     cut = box.project_(torch.addcmul(x_c, box.room(x_c, step).clamp(max=1).unsqueeze(1), step)).sub_(x)
-    p[few] = torch.where(uphill[few].unsqueeze(1), cut, p[few])
-    slope[few] = torch.where(uphill[few], (cut * g).sum(1), slope[few])
-    return p, slope
+    uphill = uphill[few]
+    p = placed(p, few, torch.where(uphill.unsqueeze(1), cut, taken(p, few)))
+    return p, placed(slope, few, torch.where(uphill, (cut * g).sum(1), slope[few]))
