@@ -1,6 +1,7 @@
 """python -m helpers.benchmark: this attack beside SciPy's loop and other people's attacks, measured in one run.
 
 python -m helpers.benchmark launches: how many operations, waits of the host and network passes an attack needs.
+python -m helpers.benchmark overhead: where each microsecond of an attack goes.
 
 All attack the first correctly classified MNIST test images, target (label + 1) mod 10, network FC100-100-10. They take
 turns, round after round, so that whatever else the machine does meets all of them; the medians are printed. torch has
@@ -12,6 +13,7 @@ import os
 import sys
 import time
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 
 from helpers.benchmark.report import NETWORK, describe, tables, write
@@ -22,10 +24,8 @@ ROUNDS, SOLVER_ROUNDS = 5, 3
 def main(arguments=None):
     """The command line; ``--help`` lists it."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["launches"]:
-        from helpers.benchmark import launches
-
-        return launches.main(arguments[1:])
+    if arguments[:1] in (["launches"], ["overhead"]):
+        return import_module(f"helpers.benchmark.{arguments[0]}").main(arguments[1:])
     options = parsed(arguments)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
@@ -50,15 +50,15 @@ def parsed(arguments):
     return options
 
 
-def task(count, device):
-    """The network, the first ``count`` test images that it classifies correctly, and the label after each one's own."""
+def task(count, device, name=NETWORK):
+    """The network ``name``, the first ``count`` test images that it classifies correctly, and their next labels."""
     import torch
 
     from helpers import load_mnist, load_network
 
     if device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("torch sees no CUDA device here; leave --device out.")
-    network = load_network(NETWORK, device)
+    network = load_network(name, device)
     images, labels = (part.to(device) for part in load_mnist("test"))
     with torch.no_grad():
         right = (network(images).argmax(1) == labels).nonzero().squeeze(1)[:count]
