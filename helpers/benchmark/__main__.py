@@ -2,6 +2,7 @@
 
 python -m helpers.benchmark launches: how many operations, waits of the host and network passes an attack needs.
 python -m helpers.benchmark overhead: where each microsecond of an attack goes.
+python -m helpers.benchmark frontier: how short a perturbation, for how many passes, on several networks.
 
 All attack the first correctly classified MNIST test images, target (label + 1) mod 10, network FC100-100-10. They take
 turns, round after round, so that whatever else the machine does meets all of them; the medians are printed. torch has
@@ -24,7 +25,7 @@ ROUNDS, SOLVER_ROUNDS = 5, 3
 def main(arguments=None):
     """The command line; ``--help`` lists it."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] in (["launches"], ["overhead"]):
+    if arguments[:1] in (["launches"], ["overhead"], ["frontier"]):
         return import_module(f"helpers.benchmark.{arguments[0]}").main(arguments[1:])
     options = parsed(arguments)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
