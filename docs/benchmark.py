@@ -1,7 +1,8 @@
 """Write benchmark.md and benchmark.png in this folder from the stored run: ``python docs/benchmark.py``
 
 The run itself: ``python -m helpers.benchmark --images 1000 --json helpers/data/benchmark.json``, with botorch and
-adv-lib installed. The text around the tables stands here.
+adv-lib installed; and ``python -m helpers.benchmark overhead --images 300 --json helpers/data/overhead.json``. The text
+around the tables stands here.
 """
 
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from helpers import figures
+from helpers.benchmark import overhead
 from helpers.benchmark.report import headline, stored, tables
 
 HERE = Path(__file__).resolve().parent
@@ -36,6 +38,17 @@ L-BFGS-B.
 With β raised in stages this attack finds shorter perturbations than with the paper's loss. DDN's 100 steps are over
 four times as fast as the paper's loss and end 0.2% longer. PDGD's 1000 steps end slightly shorter than the raised β
 does, and take twice its time.
+
+## Where each microsecond goes
+
+For one evaluation of one image, on one thread. **µs** is the process's own time. **at full speed** is what the matrix
+products and convolutions of a part would take at the pace of one large product. **kB touched** is what its operations
+read and write, each for itself, and **by copying** how long a large copy takes for as much. So a part that takes as
+long as the copy is at the limit of memory, and gets faster only by touching less.
+
+{overhead_headline}
+
+{overhead_text}
 """
 # Where each name is written, in points from its dot: the dots of three attacks lie on one line.
 LABELS = {
@@ -67,5 +80,11 @@ def picture(entries, path):
 if __name__ == "__main__":
     report = stored()
     picture(report["attacks"], HERE / "benchmark.png")
-    page = PAGE.format(headline=headline(report), tables=tables(report))
+    measured = overhead.stored()
+    page = PAGE.format(
+        headline=headline(report),
+        tables=tables(report),
+        overhead_headline=headline(measured),
+        overhead_text=overhead.text(measured),
+    )
     (HERE / "benchmark.md").write_text(page, encoding="utf-8")
