@@ -45,11 +45,11 @@ def test_leaving_out_the_term_of_the_moved_point_would_be_seen():
 def test_what_rounding_leaves_of_a_difference_is_zero_and_nothing_else_is():
     """In the flat valley of Powell's badly scaled function a step is lost in one row of three without this."""
     theta, eps = 1e12, torch.finfo(torch.float64).eps
-    M_inverse = torch.diag_embed(torch.tensor([[-1.0, -1.0, -1.0, theta, theta, 1.0]]).double())  # one slot is empty
+    diagonal = torch.tensor([[-1.0, -1.0, -1.0, theta, theta, 1.0]], dtype=torch.float64)  # one slot is empty
     held = torch.tensor(
-        [[[eps * theta, -eps * theta, 0.0], [-eps * theta, 0.1 * theta, 0.0], [0.0, 0.0, 1.0]]]
-    ).double()
-    _without_rounding(held, torch.zeros(1, 2).double(), M_inverse)
+        [[[eps * theta, -eps * theta, 0.0], [-eps * theta, 0.1 * theta, 0.0], [0.0, 0.0, 1.0]]], dtype=torch.float64
+    )
+    _without_rounding(held, torch.zeros(1, 2).double(), torch.diag_embed(diagonal))
     assert held.tolist() == [[[0, 0, 0], [0, 0.1 * theta, 0], [0, 0, 1]]]
 
 
