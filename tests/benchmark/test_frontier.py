@@ -79,3 +79,23 @@ def test_the_stored_run_is_ahead_at_every_budget(network):
     assert of["this attack, quick"]["ratio"] < of["DDN, 1000 steps"]["ratio"]
     assert of["this attack, thorough"]["ratio"] < of["PDGD, 1000 steps"]["ratio"] + (0.001 if network == "CNN" else 0)
     assert of["this attack, exhaustive"]["ratio"] == min(entry["ratio"] for entry in of.values())
+
+
+def test_the_readme_quotes_the_stored_run():
+    of = {}
+    for entry in frontier.entries(frontier.stored()):
+        of.setdefault(entry["attack"], []).append(entry)
+    words = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for effort, shape in (
+        ("quick", "({} to {} passes of the"),
+        ("thorough", "({} to {} passes)"),
+        ("exhaustive", "({} to {})"),
+    ):
+        passes = [round(entry["passes"]) for entry in of[f"this attack, {effort}"]]
+        assert f"*{effort}* " + shape.format(min(passes), max(passes)) in words
+    for effort, other in (("quick", "DDN, 1000 steps"), ("thorough", "PDGD, 1000 steps")):
+        pairs = zip(of[f"this attack, {effort}"], of[other], strict=True)
+        assert all(own["ratio"] < theirs["ratio"] for own, theirs in pairs)
+    for own in of["this attack, exhaustive"]:
+        rest = [entry["ratio"] for entries in of.values() for entry in entries if entry["network"] == own["network"]]
+        assert own["ratio"] <= min(rest) + 1e-4
