@@ -1,0 +1,168 @@
+"""Section 4.2: does a network get better by learning from its own adversarial examples?
+
+Six ways to train FC100-100-10, with the same start, order of batches, number of updates and schedule of the step size
+for a seed. The paper: below 1.2% test error with pools of adversarial examples and weight decay, 1.6% with weight decay
+alone, about 1.3% with dropout. Then the distortion that each trained network stands.
+"""
+
+import json
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+import torch
+from scipy.stats import t as student
+
+from helpers.benchmark.report import describe
+from helpers.digits.mnist import load_mnist
+from helpers.digits.networks import error, untrained
+from helpers.digits.training import save
+from helpers.paper import robustness
+from helpers.paper.archive import Archive, write_json
+from helpers.paper.team import Team
+from helpers.paper.training import NAME, PLAN, Method, train
+
+FOLDER = Path(__file__).parents[1] / "data" / "paper"
+STORED = FOLDER / "adversarial_training.json"
+HELD_OUT = 10_000  # the last training images: what METHODS says was chosen on them
+METHODS = {
+    "plain": Method(),
+    "weight decay": Method(decay=5.0),
+    "dropout": Method(decay=5.0, dropout=0.25),
+    "pool for the input": Method(decay=5.0, pools=(0,)),
+    "pools for the hidden layers": Method(decay=5.0, pools=(2, 4)),
+    "pools for both": Method(decay=5.0, pools=(0, 2, 4)),
+}
+PAPER = {"weight decay": "1.6%", "dropout": "about 1.3%", "pools for both": "below 1.2%"}
+BASE = "weight decay"  # what the others are compared with, seed by seed
+# What METHODS was chosen from, each trained once on the other 50,000 images.
+CANDIDATES = [Method()]
+CANDIDATE_SEED = 1000
+
+
+def adversarial_training(out, seeds=5, team=None, plan=PLAN, data=None):
+    """Train every method from seeds 0, 1, …, attack what comes out, and return the report, a dict for JSON.
+
+    out: a Path; each finished training and each attacked network is kept there, each unfinished training after every
+    epoch, and the same call goes on from there to the same numbers. team: the processes that share the trainings
+    (``team.join()``), each on the same disk; None: this one alone. plan, data ({"train": …, "test": …}): other than the
+    report's, for tests. Every process must have one thread. Returns None in all processes but the first.
+    """
+    team = team or Team(0, 1, "cpu")
+    torch.set_num_threads(1)  # the last bits of a sum depend on how many share it
+    data = data or {split: load_mnist(split) for split in ("train", "test")}
+    made = {"methods": {name: _plain(method) for name, method in METHODS.items()}, "plan": asdict(plan)}
+    if team.first:
+        Archive(out, {**made, "torch": torch.__version__})  # refuses a folder of other results
+    team.told(None)
+    for seed in range(seeds):
+        for number, name in enumerate(METHODS):
+            if (seed + number) % team.size == team.rank:
+                finished(out, name, seed, data, plan)
+    team.gathered(None)  # all networks are there
+    for number, name in enumerate(METHODS):
+        if number % team.size == team.rank:
+            _stands(out, name, seeds, data["test"])
+    team.gathered(None)
+    return _report(out, seeds, made, team) if team.first else None
+
+
+def held_out(out, plan=PLAN):
+    """The error in percent of every candidate on the held-out images, as a list of dicts, trained on the others."""
+    torch.set_num_threads(1)
+    images, labels = load_mnist("train")
+    kept, rest = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
+    data = {"train": (images[kept], labels[kept]), "test": (images[rest], labels[rest])}
+    rows = [_finished(out / "held out", method, CANDIDATE_SEED, data, plan) for method in CANDIDATES]
+    return [{**_plain(method), "error": row["test error"]} for method, row in zip(CANDIDATES, rows, strict=True)]
+
+
+def finished(out, name, seed, data, plan=PLAN):
+    """The record of a training, a dict; trained now where ``out`` does not hold it yet, with its weights beside it."""
+    return _finished(out / name, METHODS[name], seed, data, plan)
+
+
+def _finished(stem, method, seed, data, plan):
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    record, weights, checkpoint = (stem.with_name(f"{stem.name}.{seed}.{end}") for end in ("json", "pt", "checkpoint"))
+    if not record.exists():
+        network, seconds = train(method, seed, data["train"], checkpoint, plan, f"{stem.name}, seed {seed}")
+        save(network.state_dict(), weights)
+        errors = {f"{split} error": error(network, *part) for split, part in data.items()}
+        write_json({"seed": seed, **errors, "cpu seconds": round(seconds, 1)}, record)
+        checkpoint.unlink(missing_ok=True)
+    return json.loads(record.read_text(encoding="utf-8"))
+
+
+def _stands(out, name, seeds, data=None):
+    networks = [_network(out, name, seed) for seed in range(seeds)]
+    return robustness.measured(networks, _network(out, "plain", 0), data, out / f"{name}.{seeds} seeds.robustness.json")
+
+
+def _network(out, name, seed):
+    """The network of a finished training, in eval mode, its parameters without gradients."""
+    network = untrained(NAME).eval().requires_grad_(False)
+    network.load_state_dict(torch.load(out / f"{name}.{seed}.pt", weights_only=True))
+    return network
+
+
+def _plain(method):
+    """A method as JSON gives it back."""
+    return {**asdict(method), "pools": list(method.pools)}
+
+
+def _report(out, seeds, made, team):
+    """What the finished trainings and attacks say together."""
+    rows = {name: [finished(out, name, seed, None) for seed in range(seeds)] for name in METHODS}
+    stands = {name: _stands(out, name, seeds) for name in METHODS}
+    seconds = sum(row["cpu seconds"] for found in rows.values() for row in found)
+    attacks = sum(row["cpu seconds"] for row in stands.values())
+    return {
+        "command": f"python -m helpers.paper adversarial-training --seeds {seeds}",
+        "date": date.today().isoformat(),
+        "machine": describe("cpu", 1),
+        "processes": team.size,
+        "hours of CPU": {"training": round(seconds / 3600, 2), "attacks on the trained": round(attacks / 3600, 2)},
+        **made,
+        "trainings": rows,
+        "robustness": stands,
+    }
+
+
+def interval(values):
+    """The mean of numbers and half the width of its 95% interval, by Student's t."""
+    values = torch.tensor(values, dtype=torch.float64)
+    if len(values) < 2:
+        return values.mean().item(), float("nan")
+    half = student.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5
+    return values.mean().item(), half.item()
+
+
+def table(report):
+    """The report as a Markdown table: test errors, the paired difference to weight decay, and the ‖r‖ needed."""
+    lines = [
+        f"| trained with | test error, % | less {BASE} alone | the paper | train error | to a random label | nearest |",
+        "|---" * 7 + "|",
+    ]
+    base = [row["test error"] for row in report["trainings"][BASE]]
+    for name, rows in report["trainings"].items():
+        test = [row["test error"] for row in rows]
+        paired = interval([a - b for a, b in zip(test, base, strict=True)])
+        train_error = interval([row["train error"] for row in rows])[0]
+        stands = report["robustness"][name]
+        cells = [
+            name,
+            "{:.2f} ± {:.2f}".format(*interval(test)),
+            "" if name == BASE else "{:+.2f} ± {:.2f}".format(*paired),
+            PAPER.get(name, ""),
+            f"{train_error:.2f}",
+            "{:.2f} ± {:.2f}".format(*interval([row["norm"] for row in stands["targeted"]])),
+            f"{stands['untargeted']['norm']:.2f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def stored():
+    """The report of the run that the lesson shows."""
+    return json.loads(STORED.read_text(encoding="utf-8"))
