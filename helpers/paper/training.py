@@ -28,13 +28,13 @@ class Method:
 class Plan:
     """What all methods have in common."""
 
-    epochs: int = 20
+    epochs: int = 12
     batch: int = 100  # training images an update
     step: float = 0.003  # of Adam at the start; it falls to zero along a cosine
-    pool: int = 2000  # examples in a pool
+    pool: int = 1200  # examples in a pool
     drawn: int = 50  # of each pool in an update
-    every: int = 300  # updates from one replacement to the next
-    replaced: int = 300  # of the examples of a pool
+    every: int = 240  # updates from one replacement to the next
+    replaced: int = 200  # of the examples of a pool
 
 
 PLAN = Plan()
