@@ -1,0 +1,129 @@
+"""The whole run of section 4.2 in small: the same numbers after a kill, and a table that says what they are."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from notebook_tools import ROOT
+
+from helpers.digits.mnist import load_mnist
+from helpers.paper import adversarial_training, robustness
+from helpers.paper.training import Plan
+
+PLAN = Plan(epochs=2, pool=60, drawn=10, every=5, replaced=10)
+# The same run as a process of its own, which a test can kill.
+SCRIPT = f"""
+import sys
+from pathlib import Path
+from helpers.digits.mnist import load_mnist
+from helpers.paper import adversarial_training, robustness, team
+from helpers.paper.training import Plan
+robustness.IMAGES = 10
+parts = {{split: tuple(part[:800] for part in load_mnist(split)) for split in ("train", "test")}}
+own = team.join()
+adversarial_training.adversarial_training(Path(sys.argv[1]), 2, own, {PLAN}, parts)
+own.leave()
+"""
+
+
+def small():
+    return {split: tuple(part[:800] for part in load_mnist(split)) for split in ("train", "test")}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out, threads = tmp_path_factory.mktemp("run"), torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(robustness, "IMAGES", 10)
+        report = adversarial_training.adversarial_training(out, 2, plan=PLAN, data=small())
+    torch.set_num_threads(threads)
+    return out, report
+
+
+def numbers(out):
+    """Everything in the folder of a run but its seconds."""
+    found = {}
+    for path in sorted(out.rglob("*.json")):
+        content = json.loads(path.read_text())
+        found[path.name] = {key: value for key, value in content.items() if key != "cpu seconds"}
+    weights = {path.name: torch.load(path, weights_only=True) for path in sorted(out.glob("*.pt"))}
+    return found, {name: torch.cat([w.flatten() for w in state.values()]) for name, state in weights.items()}
+
+
+def assert_same(out, other):
+    (found, weights), (theirs, their_weights) = numbers(out), numbers(other)
+    assert found == theirs and weights.keys() == their_weights.keys()
+    assert all(torch.equal(weights[name], their_weights[name]) for name in weights)
+
+
+def test_every_method_and_seed_is_there(run):
+    out, report = run
+    assert list(report["trainings"]) == list(adversarial_training.METHODS)
+    assert all([row["seed"] for row in rows] == [0, 1] for rows in report["trainings"].values())
+    assert not list(out.glob("*.checkpoint")) and len(list(out.glob("*.pt"))) == 12
+    assert report == json.loads(json.dumps(report)) and report["hours of CPU"]["training"] >= 0
+
+
+def test_killed_and_started_again_it_gives_the_same_numbers(run, tmp_path):
+    out, _ = run
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, script, tmp_path / "killed"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "killed").glob("pool for the input.0.checkpoint")) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "pools for both.1.json").exists()
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert_same(out, tmp_path / "killed")
+
+
+def test_two_processes_give_the_same_numbers(run, tmp_path):
+    out, _ = run
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*torchrun, script, tmp_path / "team"], cwd=ROOT, check=True, capture_output=True)
+    assert_same(out, tmp_path / "team")
+
+
+def test_results_made_otherwise_are_refused(run):
+    out, _ = run
+    with pytest.raises(ValueError, match="plan was .* and is .*"):
+        adversarial_training.adversarial_training(out, 1, data=small())
+
+
+def test_an_interval_is_students():
+    mean, half = adversarial_training.interval([1.0, 2.0, 3.0])
+    assert mean == 2 and half == pytest.approx(4.303 / 3**0.5, rel=1e-3)  # from the tables, two degrees of freedom
+
+
+def test_the_table_has_a_row_a_method_with_the_papers_figures(run):
+    _, report = run
+    lines = adversarial_training.table(report).splitlines()
+    assert len(lines) == 2 + len(adversarial_training.METHODS) and len({line.count("|") for line in lines}) == 1
+    errors = [row["test error"] for row in report["trainings"]["weight decay"]]
+    assert f"| weight decay | {sum(errors) / 2:.2f} ± " in lines[3] and "| 1.6% |" in lines[3]
+
+
+def test_the_methods_were_candidates():
+    assert all(
+        method in adversarial_training.CANDIDATES
+        for name, method in adversarial_training.METHODS.items()
+        if name not in ("plain", "pools for both")
+    )
+
+
+def test_the_stored_run_is_of_these_methods():
+    report = adversarial_training.stored()
+    assert report["methods"] == {
+        name: adversarial_training._plain(m) for name, m in adversarial_training.METHODS.items()
+    }
+    assert len(report["trainings"]["plain"]) >= 3 and report["command"].startswith("python -m helpers.paper")
