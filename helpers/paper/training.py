@@ -100,29 +100,31 @@ def _stage(network, method, seed, data, plan):
 
 
 def _loss(network, method, batch, pools, drawn, generator):
-    """(1 − share) CE(batch) + share · mean over the pools of CE(examples, by the rest of the network) + the decay."""
-    images, labels = batch
-    value = cross_entropy(_forward(network, images, method.dropout, generator), labels)
-    if len(pools):
-        examples = ((pool.depth, *pool.draw(drawn, generator)) for pool in pools)
-        of_pools = sum(cross_entropy(network[depth:](x), y) for depth, x, y in examples) / len(pools)
-        value = (1 - method.share) * value + method.share * of_pools
+    """(1 − share) CE(batch) + share · mean over the pools of CE(their examples) + the decay, in one pass: the examples
+    of a pool join the batch where the layer's output goes on."""
+    x, labels = batch
+    counts, waiting = [len(x)], {pool.depth: pool for pool in pools}
+    for depth, module in enumerate(network):
+        if depth in waiting:
+            examples, theirs = waiting[depth].draw(drawn, generator)
+            x, labels = torch.cat([x, examples]), torch.cat([labels, theirs])
+            counts.append(drawn)
+        x = module(x)
+        if method.dropout and isinstance(module, nn.Sigmoid):
+            x = _dropped(x, method.dropout, generator)
+    of_batch, *of_pools = (part.mean() for part in cross_entropy(x, labels, reduction="none").split(counts))
+    value = of_batch
+    if of_pools:
+        value = (1 - method.share) * of_batch + method.share * sum(of_pools) / len(of_pools)
     if method.decay:
         decay = [method.decay * l for l in networks.recipe(NAME).decay]
         value = value + training.weight_decay(network[::2], decay)
     return value
 
 
-def _forward(network, x, dropout, generator):
-    """The logits; with ``dropout``, each output of a sigmoid is 0 with this probability, and else divided by 1 minus
-    it (Srivastava et al. 2014)."""
-    if not dropout:
-        return network(x)
-    for module in network:
-        x = module(x)
-        if isinstance(module, nn.Sigmoid):
-            x = x * (torch.rand(x.shape, generator=generator) >= dropout) / (1 - dropout)
-    return x
+def _dropped(x, part, generator):
+    """Each entry of ``x`` 0 with probability ``part``, otherwise divided by 1 − part (Srivastava et al. 2014)."""
+    return x * (torch.rand(x.shape, generator=generator) >= part) / (1 - part)
 
 
 def _refresh(pools, network, data, plan, generator):

@@ -96,7 +96,7 @@ def test_two_processes_give_the_same_numbers(run, tmp_path):
 
 def test_results_made_otherwise_are_refused(run):
     out, _ = run
-    with pytest.raises(ValueError, match="plan was .* and is .*"):
+    with pytest.raises(ValueError, match=r"plan was .* and is .*"):
         adversarial_training.adversarial_training(out, 1, data=small())
 
 

@@ -79,15 +79,26 @@ def test_the_loss_is_the_sum_that_it_says(digits, pools):
     assert torch.allclose(loss, wanted)
 
 
-def test_dropout_leaves_the_mean_of_a_hidden_layer_where_it_was():
-    network = training._untrained(4)[:2]
-    x = torch.rand(1, 784, generator=torch.Generator().manual_seed(6)).expand(20_000, 784)
-    generator = torch.Generator().manual_seed(7)
-    with torch.no_grad():
-        dropped, kept = training._forward(network, x, 0.25, generator), network(x[:1])
+def test_dropout_leaves_the_mean_where_it_was():
+    x = torch.rand(1, 50, generator=torch.Generator().manual_seed(6)).expand(20_000, 50) + 0.1
+    dropped = training._dropped(x, 0.25, torch.Generator().manual_seed(7))
     assert abs((dropped == 0).float().mean() - 0.25) < 0.01
-    assert (dropped.mean(0) / kept - 1).abs().max() < 0.03  # a standard deviation is 0.4%
-    assert torch.allclose(dropped[dropped > 0], (kept / 0.75).expand_as(dropped)[dropped > 0])
+    assert (dropped.mean(0) / x[0] - 1).abs().max() < 0.03  # a standard deviation is 0.4%
+    assert torch.allclose(dropped[dropped > 0], (x / 0.75)[dropped > 0])
+
+
+def test_dropout_acts_on_both_hidden_layers(digits):
+    batch, network = tuple(part[:50] for part in digits), training._untrained(4)
+    losses = [
+        training._loss(network, Method(dropout=part), batch, (), 0, torch.Generator().manual_seed(8))
+        for part in (0.0, 0.5)
+    ]
+    assert abs(losses[0] - losses[1]) > 1e-3
+    network[2].weight.data.zero_()  # nothing of the first layer goes on
+    losses = [
+        training._loss(network, Method(dropout=0.5), batch, (), 0, torch.Generator().manual_seed(s)) for s in (8, 9)
+    ]
+    assert abs(losses[0] - losses[1]) > 1e-3
 
 
 def test_a_refresh_takes_wrong_targets_and_true_labels(digits, monkeypatch):
