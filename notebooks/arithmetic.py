@@ -24,7 +24,7 @@ ARITHMETICS = {
         "ONEDNN_MAX_CPU_ISA": "SSE41",
         "OPENBLAS_CORETYPE": "Prescott",
     },
-    # A laptop of 2013 with AVX2, and as many threads as it likes.
+    # A laptop of 2013 with AVX2, and as many threads as it likes, or as OMP_NUM_THREADS says.
     "avx2": {
         "ATEN_CPU_CAPABILITY": "avx2",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2",
@@ -37,13 +37,14 @@ ARITHMETICS = {
 def environment(name):
     """The variables of a process that computes in the arithmetic ``name``: all of this one's, and those that choose it.
 
-    What an earlier choice has set is taken back, except that "own" leaves everything as it is. Raises KeyError for a
-    name that is not in ARITHMETICS.
+    What an earlier choice has set is taken back, except that "own" leaves everything as it is, and a number of threads
+    stays: two processes with two threads each on two cores wait for each other. Raises KeyError for a name that is not
+    in ARITHMETICS.
     """
     chosen = ARITHMETICS[name]
     if not chosen:
         return dict(os.environ)
-    known = {variable for variables in ARITHMETICS.values() for variable in variables}
+    known = {variable for variables in ARITHMETICS.values() for variable in variables} - {"OMP_NUM_THREADS"}
     return {k: v for k, v in os.environ.items() if k not in known} | chosen
 
 

@@ -29,7 +29,12 @@ from helpers.widgets._view import View
 views = {type(w).__name__: w for w in _instances.values() if isinstance(w, View)}
 print("STATE", json.dumps({name: dataclasses.asdict(view.state) for name, view in views.items()}))"""
 # What the picture of each kind of widget begins to say.
-BEGINNING = {"CSlider": "c = ", "PerturbationInspector": "Image ", "SolverTrace": "Iteration "}
+BEGINNING = {
+    "CSlider": "c = ",
+    "PerturbationInspector": "Image ",
+    "SolverTrace": "Iteration ",
+    "TopImages": "Top images ",
+}
 
 
 def notebook(path, *sources):

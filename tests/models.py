@@ -19,6 +19,7 @@ def random_case(random):
         y = np.einsum("bij,bkj,bk->bi", root, root, s) + 0.1 * s
         useful = random.random(BATCH) < 0.8
         memory.update(*(torch.tensor(a) for a in (s, y, (s * y).sum(1), useful)), now)
+        memory.settle(torch.zeros(BATCH, N).double())
     lower = np.where(random.random((BATCH, N)) < 0.2, -inf, -0.5 * random.integers(0, 4, (BATCH, N)))
     upper = np.where(random.random((BATCH, N)) < 0.2, inf, 0.5 * random.integers(0, 4, (BATCH, N)))
     g = random.integers(-3, 4, (BATCH, N)) * random.choice([0.1, 1.0, 30.0], (BATCH, 1))
@@ -27,8 +28,7 @@ def random_case(random):
 
 def dense(memory):
     """B (BATCH, N, N) as an array, Wᵀ and M of a memory of random_case."""
-    gram, _, _ = memory.gram(torch.zeros(BATCH, N, dtype=torch.float64))
-    W = memory.rows[:, :-1] * memory.scale().unsqueeze(2)
-    M = torch.linalg.inv(memory.M_inverse(gram))
+    W = memory.rows[:, :-2] * memory.scale.unsqueeze(2)
+    M = torch.linalg.inv(memory.M_inverse())
     B = memory.theta.view(-1, 1, 1) * torch.eye(N, dtype=torch.float64) - W.transpose(1, 2) @ M @ W
     return B.numpy(), W, M

@@ -7,9 +7,9 @@ import torch
 from helpers.adversarial.objective import succeeds
 from helpers.adversarial.result import ALREADY, result_of
 
-# How much farther along the ray image → point an answer is looked for, where the judge denies the points that were
-# seen. The slack is measured on a few images, so that another may need a little more than it.
-FARTHER = (1.001, 1.003, 1.01, 1.03)
+# Where along the ray image → point an answer is looked for: at the point that was seen and, where the judge denies it,
+# farther on. The slack is measured on a few images, so that another may need a little more than it.
+FARTHER = (1, 1.001, 1.003, 1.01, 1.03)
 
 
 class Answers:
@@ -35,16 +35,17 @@ class Answers:
         return self.images[row].flatten(1).to(self.classifier.working)
 
     @torch.no_grad()
-    def judge(self, row, target, c, best, size):
+    def judge(self, row, target, c, x, size):
         """Take in what searches have found, if the judge agrees and nothing smaller was found for the image.
 
-        row, target, c, size: (k,); an image may come more than once. best: the points, (k, n) each, from the best on.
+        row, target, c, size: (k,); an image may come more than once. x: (k, n), a point that nothing was found at where
+        its size is infinite.
         """
         found = torch.isfinite(size)
         if not found.any():
             return
-        row, target, c, best = row[found], target[found], c[found], [points[found] for points in best]
-        x, success = self._first_that_succeeds(row, target, best)
+        row, target, c, x = row[found], target[found], c[found], x[found]
+        x, success = self._first_that_succeeds(row, target, x)
         size = torch.where(success, torch.linalg.vector_norm(x - self.pixels(row), dim=1), torch.inf)
         # Each image's smallest, once: in the order of the sizes an image's first place is the least of its places.
         order = size.argsort(stable=True)
@@ -57,15 +58,13 @@ class Answers:
         self.size[at], self.c[at], self.targets[at] = size[winner], c[winner], target[winner]
 
     def _first_that_succeeds(self, row, target, best):
-        """The first of the points, then of those a little farther along the ray, that the judge gives its target."""
-        x, success = best[0].clone(), torch.zeros_like(row, dtype=torch.bool)
+        """The points ``best`` (k, n), or the first a little farther along the ray that the judge gives its target."""
+        x, success = best.clone(), torch.zeros_like(row, dtype=torch.bool)
         left = torch.arange(len(row), device=row.device)
-        for attempt in (*best, *FARTHER):
-            if torch.is_tensor(attempt):
-                trial = attempt[left]
-            else:
-                image = self.pixels(row[left])
-                trial = torch.lerp(image, best[0][left], attempt).clamp_(0, 1)
+        for farther in FARTHER:
+            trial = best[left]
+            if farther > 1:
+                trial = torch.lerp(self.pixels(row[left]), trial, farther).clamp_(0, 1)
             there = succeeds(self.classifier(trial), target[left])
             self.forwards.index_add_(0, row[left], torch.ones_like(left))
             x[left[there]], success[left[there]] = trial[there], True

@@ -33,7 +33,7 @@ def attack(network, images, targets=None, *, norm="squared", sharpness=1.0, max_
     Returns:
         AttackResult, in the order of the images. Ctrl-C returns what was found until then. Each image seen in a forward
         pass counts once, in ``evaluations`` where a gradient follows and in ``forwards`` where none does (looks at the
-        door, minimisers looked at, answers judged). Images that wait in a batch for others to end are seen, and count.
+        door, answers judged). Images whose search has ended are seen until the host looks again, and count.
 
     Raises:
         TypeError, ValueError: one sentence that says what was wrong and what to pass instead.

@@ -34,12 +34,12 @@ class Bracket(NamedTuple):
     @property
     def enclosed(self):
         """Is there a success and a failure?"""
-        return torch.isfinite(self.low) & torch.isfinite(self.high)
+        return (self.low > -torch.inf) & (self.high < torch.inf)
 
     @property
     def narrow(self):
         """Enclosed, and no wider than NARROW?"""
-        return self.enclosed & (self.high - self.low < NARROW)
+        return self.high - self.low < NARROW  # infinite where not enclosed
 
 
 def unknown(rows, like):
@@ -53,26 +53,26 @@ def narrowed(bracket, log_c, margin, success):
 
     An end that stays twice in a row counts half (the Illinois method, Dowell & Jarratt 1971), so that both ends move.
     """
-    low_kept = torch.where(bracket.last < 0, 0.5, 1.0) * bracket.low_margin
-    high_kept = torch.where(bracket.last > 0, 0.5, 1.0) * bracket.high_margin
+    low_kept = torch.where(bracket.last < 0, bracket.low_margin / 2, bracket.low_margin)
+    high_kept = torch.where(bracket.last > 0, bracket.high_margin / 2, bracket.high_margin)
     return Bracket(
         torch.where(success, log_c, bracket.low),
         torch.where(success, bracket.high, log_c),
         torch.where(success, margin, low_kept),
         torch.where(success, high_kept, margin),
-        torch.where(success, 1.0, -1.0).to(log_c),
+        2 * success.to(log_c.dtype) - 1,
     )
 
 
 def proposed(bracket, log_c, margin, sharpness, solves):
-    """The next log c of each image, and where it lies in the bracket: 0 at its low end, 1 at its high one.
+    """The next log c of each image, (rows,).
 
     bracket: with what came of ``log_c`` taken in. margin: the one at ``log_c``. sharpness: β. solves: how many so far.
     """
     high_margin = bracket.high_margin.clamp(max=HIGHEST)
     part = (bracket.low_margin / (bracket.low_margin - high_margin)).clamp(EDGE, 1 - EDGE)
-    part = torch.where((solves > PATIENCE) & (solves % 2 == 0), 0.5, part)
+    part = part.masked_fill_((solves > PATIENCE) & (solves % 2 == 0), 0.5)
     inside = bracket.low + part * (bracket.high - bracket.low)
-    least = (STEP[0] * 2.0 ** (solves - 1)).clamp(max=STEP[1]).to(log_c)
-    onward = bracket.last * torch.maximum(PER_MARGIN * sharpness * -bracket.last * margin, least).clamp(max=STEP[1])
-    return torch.where(bracket.enclosed, inside, log_c + onward), part
+    least = STEP[0] * torch.exp2(solves.to(log_c.dtype) - 1)
+    onward = bracket.last * torch.maximum(PER_MARGIN * sharpness * margin.abs(), least).clamp(max=STEP[1])
+    return torch.where(bracket.enclosed, inside, log_c + onward)

@@ -74,13 +74,9 @@ def c_path(network, image, target, c, *, norm="squared", sharpness=1.0):
 def _minimisers(problem, args):
     """The best answer known for every c, (k, n), and the evaluations, (k,): solved, exchanged, and both once more."""
     x0, _, c, _ = args
-
-    def fun(x, *args):
-        return problem(x, None, *args)
-
     x, evaluations = x0.clone(), torch.zeros(len(c), dtype=torch.long, device=c.device)
     for _ in range(2):
-        result = minimize(fun, x, 0.0, 1.0, args, ftol=FTOL)
+        result = minimize(problem, x, 0.0, 1.0, args, ftol=FTOL)
         evaluations += result.evaluations
         x = _exchange(problem, result.x, *args)
     return x, evaluations
@@ -94,7 +90,7 @@ def _exchange(problem, x, x0, label, c, beta):
     candidates = torch.cat([x, x0[:1]])
     logits = problem.classifier(candidates)
     loss = surrogate(logits, label[:1].expand(len(candidates)), beta[:1].expand(len(candidates)))
-    size = problem.size(candidates, x0[:1].expand_as(candidates))
+    size = problem.size(candidates - x0[:1])
     # In float64, or a tie that rounding breaks differently for two c would break the order as well; in NumPy, because
     # not every device has float64.
     c, size, loss = (values.cpu().numpy().astype(np.float64) for values in (c, size, loss))

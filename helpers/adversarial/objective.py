@@ -32,28 +32,34 @@ NO_SLACK = Slack()
 
 
 class PricedProblem:
-    """The objective of (P_c) for a batch of images, one a row, in the form that ``lbfgsb.minimize`` takes.
+    """The objective of (P_c) for a batch of images, one a row.
 
     classifier: from (rows, n) to logits (rows, classes). norm: "squared" for c‖r‖², "l2" for the paper's c‖r‖.
-    ``watch(x, size, logits, c, row)``, where given, is shown every point that is evaluated.
     """
 
-    def __init__(self, classifier, norm="squared", watch=None):
-        self.classifier, self.norm, self.watch = classifier, norm, watch
+    def __init__(self, classifier, norm="squared"):
+        self.classifier, self.norm = classifier, norm
 
-    def __call__(self, x, row, image, target, c, sharpness):
-        """(rows, n) → (rows,). ``image``: (rows, n); ``target``, ``c``, ``sharpness``, its number ``row``: (rows,)."""
-        logits = self.classifier(x)
-        size = self.size(x, image)
-        if self.watch is not None:
-            self.watch(x.detach(), size.detach(), logits.detach(), c, row)
-        return c * size + surrogate(logits, target, sharpness)
+    def __call__(self, x, image, target, c, sharpness):
+        """(rows, n) → (rows,), for ``minimize``. ``image``: (rows, n); ``target``, ``c``, ``sharpness``: (rows,)."""
+        return c * self.size(x - image) + surrogate(self.classifier(x), target, sharpness)
 
-    def size(self, x, image):
-        """‖r‖² or ‖r‖ of each row, r = x − image. torch gives ‖r‖ the gradient 0 at r = 0, where the attack starts."""
-        if self.norm == "squared":
-            return functional.mse_loss(x, image, reduction="none").sum(1)
-        return torch.linalg.vector_norm(x - image, dim=1)
+    def loss(self, x, target, sharpness):
+        """The loss (rows,), its gradient (rows, n), and the logits, at ``x`` (rows, n)."""
+        x = x.detach().requires_grad_(True)
+        with torch.enable_grad():
+            logits = self.classifier(x)
+            loss = surrogate(logits, target, sharpness)
+            (g,) = torch.autograd.grad(loss.sum(), x)
+        return loss.detach(), g, logits.detach()
+
+    def size(self, r):
+        """‖r‖² or ‖r‖ of each row (rows, n). torch gives ‖r‖ the gradient 0 at r = 0, where the attack starts."""
+        return (r * r).sum(1) if self.norm == "squared" else torch.linalg.vector_norm(r, dim=1)
+
+    def pull(self, size):
+        """By what r is multiplied in the gradient of ``size``, (rows,)."""
+        return torch.full_like(size, 2) if self.norm == "squared" else torch.where(size > 0, 1 / size, 0)
 
 
 def surrogate(logits, target, sharpness):
@@ -71,6 +77,11 @@ def margin(logits, target):
     return logits.scatter(1, target.unsqueeze(1), -torch.inf).amax(1) - wanted
 
 
+def shortfall(logits, target, slack=NO_SLACK):
+    """By how much each row is short of its target, (rows,): its margin and ``slack``. Negative where it succeeds."""
+    return margin(logits, target) + slack.of(logits)
+
+
 def succeeds(logits, target, slack=NO_SLACK):
     """Does each row have its target label, (rows,) bool: the test of success of every attack here, and of the judge.
 
@@ -78,4 +89,4 @@ def succeeds(logits, target, slack=NO_SLACK):
     an answer asks for ``Classifier.slack``, because the same answer has slightly different logits in another batch.
     Logits that are not numbers do not succeed, and neither does a tie.
     """
-    return margin(logits, target) < -slack.of(logits)
+    return shortfall(logits, target, slack) < 0

@@ -1,5 +1,7 @@
 """python -m helpers.benchmark: this attack beside SciPy's loop and other people's attacks, measured in one run.
 
+python -m helpers.benchmark launches: how many operations, waits of the host and network passes an attack needs.
+
 All attack the first correctly classified MNIST test images, target (label + 1) mod 10, network FC100-100-10. They take
 turns, round after round, so that whatever else the machine does meets all of them; the medians are printed. torch has
 --threads threads, SciPy's loop one, for it is slower with more. So is BLAS, which gets one before NumPy is loaded.
@@ -7,6 +9,7 @@ turns, round after round, so that whatever else the machine does meets all of th
 
 import argparse
 import os
+import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -18,6 +21,11 @@ ROUNDS, SOLVER_ROUNDS = 5, 3
 
 def main(arguments=None):
     """The command line; ``--help`` lists it."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["launches"]:
+        from helpers.benchmark import launches
+
+        return launches.main(arguments[1:])
     options = parsed(arguments)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"

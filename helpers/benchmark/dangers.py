@@ -227,12 +227,12 @@ def table(report):
     for name, key in (("‖r‖ over that in column 1", "to_plain"), ("‖r‖ over the scan's", "attack_to_scan")):
         rows[f"attack: {name}, mean"] = [_shown(task[key], "{mean:.4f}") for task in tasks]
         rows["   least to greatest" + " " * (key == "to_plain")] = [
-            _shown(task[key], "{least:.3f} to {greatest:.3f}") for task in tasks
+            _shown(task[key], "{least:.3f}–{greatest:.3f}") for task in tasks
         ]
     rows["   longer than the scan's by over 1%"] = [task["attack_1_percent_longer"] for task in tasks]
     rows["   shorter than the scan's by over 1%"] = [task["scan_1_percent_longer"] for task in tasks]
     rows["   evaluations an image"] = [round(task["evaluations"]) for task in tasks]
-    return "\n".join(f"{name:43}" + "".join(f"{value:>17}" for value in values) for name, values in rows.items())
+    return "\n".join(f"{name:39}" + "".join(f"{value:>13}" for value in values) for name, values in rows.items())
 
 
 def _shown(spread, form):

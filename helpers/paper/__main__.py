@@ -2,10 +2,13 @@
 
 table1, table2        six networks: errors, distortions, and who else is misled (the first training images)
 table3, table4        three networks trained on disjoint halves of the digits (the first test images)
+differences           why these are not the paper's: each choice that it leaves open, made otherwise
+figures1and2, units   section 3: the images highest along units and along random directions, drawn, and counted
+table5                section 4.3: the operator norms of AlexNet's layers
 all                   all of these
 
 Everything is saved in --out as it goes. After Ctrl-C, or a kill, the same command goes on from there. Many processes
-share the work where torchrun starts them, on one machine or several:
+share the attacks of tables 1 to 4 where torchrun starts them, on one machine or several:
 
     torchrun --nproc-per-node 2 -m helpers.paper table2 --images all
 
@@ -20,23 +23,25 @@ from pathlib import Path
 MOST = 10_000  # images a network: all of the test set, the first sixth of the training set
 GROUP = {"table1": "all digits", "table2": "all digits", "table3": "halves", "table4": "halves"}
 FILE = {"all digits": "tables1and2.json", "halves": "tables3and4.json"}
+ALONE = ("differences", "figures1and2", "units", "table5")  # done by one process
+WHAT = [*GROUP, *ALONE, "all"]
 
 
 def main(arguments=None):
     """The command line; ``--help`` lists it."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    from helpers.paper import tables, team
+    wanted = WHAT[:-1] if options.what == "all" else [options.what]
+    from helpers.paper import team
 
-    wanted = list(GROUP) if options.what == "all" else [options.what]
     try:
         own = team.join(options.device)
-        for group in dict.fromkeys(GROUP[table] for table in wanted):
-            report = measure(group, options, own)
-            for table in wanted if own.first else ():
-                if GROUP[table] == group:
-                    print(f"\n{table}: {run_line(report['run'])}\n\n{getattr(tables, table)(report)}", flush=True)
+        for group in dict.fromkeys(GROUP[what] for what in wanted if what in GROUP):
+            print_tables([what for what in wanted if GROUP.get(what) == group], measure(group, options, own))
         own.leave()
+        for what in wanted if own.first else ():
+            if what in ALONE:
+                print(f"\n{what}\n\n{alone(what, options)}", flush=True)
     except (ValueError, FileNotFoundError) as problem:
         parser.error(str(problem))
     except KeyboardInterrupt:
@@ -44,11 +49,41 @@ def main(arguments=None):
         raise SystemExit(130) from None
 
 
+def print_tables(wanted, report):
+    """Print these tables of a group from its report; None, in the other processes of a team, prints nothing."""
+    from helpers.paper import tables
+
+    for table in wanted if report else ():
+        print(f"\n{table}: {run_line(report['run'])}\n\n{getattr(tables, table)(report)}", flush=True)
+
+
+def alone(what, options):
+    """Measure what takes one process, in the folder ``options.out``; returns it as text."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    if what == "differences":
+        from helpers.paper import differences
+
+        return differences.table(differences.differences(options.images, options.out, options.device))
+    if what == "units":
+        from helpers.paper import units
+
+        return units.table(units.run(options.out, options.images))
+    if what == "figures1and2":
+        from helpers.paper.units_picture import figures1and2
+
+        path = options.out / "figures1and2.png"
+        figures1and2(path)
+        return f"drawn in {path}"
+    from helpers.paper import table5
+
+    return table5.table(table5.table5(options.out / "table5.json"))
+
+
 def _parser():
     parser = argparse.ArgumentParser(
         prog="python -m helpers.paper", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=[*GROUP, "all"], metavar="WHAT", help=", ".join([*GROUP, "all"]))
+    parser.add_argument("what", choices=WHAT, metavar="WHAT", help=", ".join(WHAT))
     count = {"type": _count, "default": 1000, "metavar": "N"}
     parser.add_argument("--images", **count, help=f"so many a network, or all: {MOST:,} (default: %(default)s)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the networks (cpu)")

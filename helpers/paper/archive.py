@@ -2,8 +2,11 @@
 
 import json
 import os
+from pathlib import Path
 
 import torch
+
+KEPT = Path(__file__).parents[1] / "data" / "paper"  # the reports that come with the package
 
 
 class Archive:
@@ -44,6 +47,11 @@ class Archive:
 
     def _path(self, chunk):
         return self.folder / f"{chunk[0]:05}-{chunk[1]:05}.pt"
+
+
+def stored(name):
+    """A report that comes with the package, by its file's name; its "run" says by which command it was made."""
+    return json.loads((KEPT / name).read_text(encoding="utf-8"))
 
 
 def write_json(content, path):

@@ -29,7 +29,7 @@ def table1(report):
         rows += [
             [name, f"{ours['train']:.2f}%", f"{train:g}%", f"{ours['test']:.2f}%", f"{test:g}%", *made, distortion]
         ]
-    return _text(rows)
+    return text(rows)
 
 
 def table3(report):
@@ -40,7 +40,7 @@ def table3(report):
         cells = [cell for ours, paper in pairs for cell in (f"{ours:.2f}%", f"{paper:g}%")]
         made = [size(report["made for"][setting][name]["distortion"]) for setting in SETTINGS]
         rows += [[name, *cells, *made, distortion]]
-    return _text(rows)
+    return text(rows)
 
 
 def table2(report):
@@ -80,7 +80,7 @@ def _matrix(report, setting, variants, paper):
         rows.append([f"made for {network}", *[""] * len(report["networks"])])
         rows += [[f"  {name}", *_percents(row["wrong"][variant], report)] for variant, name in variants.items()]
         rows.append(["  the paper", *(f"{value:g}" for value in paper[network])])
-    return _text(rows)
+    return text(rows)
 
 
 def _noise(report, paper):
@@ -89,14 +89,14 @@ def _noise(report, paper):
         rows.append([f"noise {stddev}", *_percents(found["not clipped"], report)])
         rows.append([f"  clipped: {size(found['distortion'])}", *_percents(found["clipped"], report)])
         rows.append(["  the paper", *(f"{value:g}" for value in paper[float(stddev)])])
-    return _text(rows)
+    return text(rows)
 
 
 def _percents(counts, report):
     return [percent(wrong, report["images"]) for wrong in counts]
 
 
-def _text(rows):
+def text(rows):
     """Rows of cells as lines, each column as wide as its widest cell."""
     rows = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

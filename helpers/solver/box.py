@@ -2,6 +2,8 @@
 
 import torch
 
+from helpers.solver.rows import kept
+
 
 class Box:
     """``lower`` and ``upper``: numbers, or tensors with one row for each problem, (rows, n), or one for all, (1, n).
@@ -21,16 +23,28 @@ class Box:
         return x.clamp_(self.lower, self.upper)
 
     def take(self, index):
-        """The box of the rows ``index``."""
+        """The box of the rows ``index``, integers or a slice."""
         return Box(_take(self.lower, index), _take(self.upper, index))
+
+    def keep(self, moves):
+        """Drop the rows that go."""
+        self.lower, self.upper = (
+            bound if isinstance(bound, float) or len(bound) == 1 else kept(moves, bound)[0]
+            for bound in (self.lower, self.upper)
+        )
 
     def breakpoints(self, x, d):
         """For every coordinate of the path x + t·d the t at which it meets its bound, and that bound: both (rows, n).
 
         infinity where the coordinate does not move, or has no bound on its way.
         """
-        bound = torch.copysign(x.new_tensor(torch.inf), d).clamp(self.lower, self.upper)
+        bound = d.sign().mul_(torch.inf).clamp_(self.lower, self.upper)
         return torch.where(d == 0, torch.inf, (bound - x) / d), bound
+
+    def room(self, x, d):
+        """The longest t at which x + t·d is in the box, infinity where nothing ends the way: (rows,)."""
+        bound = d.sign().mul_(torch.inf).clamp_(self.lower, self.upper)  # no number where d = 0
+        return bound.sub_(x).div_(d).nan_to_num_(nan=torch.inf, posinf=torch.inf).amin(1)
 
     def interior(self, x):
         """1 where a coordinate of x is strictly between its bounds, 0 elsewhere: (rows, n), floats.

@@ -1,10 +1,12 @@
 """The generalized Cauchy point: the first local minimiser of the quadratic model along the projected gradient path.
 
 Byrd, Lu, Nocedal & Zhu (1995), section 4, for many problems at once. The textbook walks from breakpoint to breakpoint.
-Here the breakpoints are sorted and every quantity of every segment is a cumulative sum, so there is nothing to walk.
+Here the breakpoints are sorted and every quantity of every segment is a cumulative sum, so there is nothing to walk;
+or, cheaper and not quite the same, nothing is sorted at all (``newton``).
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -23,30 +25,35 @@ class CauchyPoint:
     v: torch.Tensor  # (batch, 2m): Wᵀ(x_c − x); the paper's c
     Mv: torch.Tensor  # (batch, 2m): M v
     M_inverse: torch.Tensor  # (batch, 2m, 2m): of the model, which the subspace step needs too
+    steepest: torch.Tensor  # (batch, n): P(x − g) − x
 
 
-def cauchy_point(x, g, box, memory):
-    """The generalized Cauchy point of every row. ``x``, ``g``: (batch, n); ``memory``: the Hessian model of each."""
+def cauchy_point(x, g, box, memory, newton=None):
+    """The generalized Cauchy point of every row. ``x``, ``g``: (batch, n); ``memory``: the Hessian model of each.
+
+    newton: None for the exact point; otherwise so many steps of Newton's method towards it (``_by_newton``).
+    """
+    steepest = box.project_(x - g).sub_(x)
     # −g where the coordinate may move. The comparison stays in floats: bools and where() are several times slower.
-    d = box.project_(x - g).sub_(x).ne_(0).mul_(g).neg_()
-    gram, u, _ = memory.gram(d)
-    M_inverse = memory.M_inverse(gram)
+    d = steepest.clone().ne_(0).mul_(g).neg_()
+    u = memory.settle(d)
+    M_inverse = memory.M_inverse()
     M = torch.linalg.inv_ex(M_inverse)[0]
-    Mu = times(M, u)
-    slope = -(d * d).sum(1)
-    curvature = -memory.theta * slope - (u * Mu).sum(1)
-    # A model that rounding has made flat or concave is taken as θI.
-    t = torch.where(slope < 0, torch.where(curvature > 0, -slope / curvature, 1 / memory.theta), 0).unsqueeze(1)
-    v, Mv = t * u, t * Mu
+    path = _Path(x, d, u, M, memory, torch.arange(len(x), device=x.device))
+    square = torch.linalg.vector_norm(d, dim=1) ** 2
+    bend = memory.theta * square
+    t = _to_the_zero(-square, bend - (u * times(M, u)).sum(1), bend).unsqueeze(1)
+    find = _exactly if newton is None else partial(_by_newton, steps=newton)
+    x_c, v = find(path, box, t)
+    return CauchyPoint(x_c, box.interior(x_c), v, times(M, v), M_inverse, steepest)
 
-    straight = torch.addcmul(x, t, d)
-    x_c = box.project(straight)
-    bent = straight.sub_(x_c).abs_().amax(1).nonzero().squeeze(1)  # where the path meets the box first
-    if len(bent):
-        path = _Path(x, d, u, M, memory, torch.arange(len(x), device=x.device)).take(bent)
-        v[bent], x_c[bent] = _along_the_bends(path, box.take(bent))
-        Mv[bent] = times(M[bent], v[bent])
-    return CauchyPoint(x_c, box.interior(x_c), v, Mv, M_inverse)
+
+def _to_the_zero(slope, curvature, bend):
+    """How far along a segment its slope F' is zero; 0 where it does not fall. ``bend``: the θI part of F''.
+
+    A model that rounding has made flat or concave is taken as θI.
+    """
+    return (-slope / torch.where(curvature > 0, curvature, bend)).masked_fill_(~(bend > 0), 0)
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,41 @@ class _Path:
         """The paths of the rows ``index``."""
         x, d, u, M = (part[index] for part in (self.x, self.d, self.u, self.M))
         return _Path(x, d, u, M, self.memory, self.row[index])
+
+
+def _by_newton(path, box, t, steps):
+    """x_c and v by ``steps`` steps of Newton's method from ``t``, (rows, 1), the minimiser of the path without bends.
+
+    F' is linear between two bends, so that a step from the right segment ends at its zero. Where every bend makes F'
+    jump upwards, as where the model's gradient keeps its signs along the path, F' rises and has one zero alone, that of
+    ``_exactly``; otherwise a later zero may be found. Nothing is sorted and no shape depends on the numbers.
+    Measured: two steps find the exact point in 98 of 100 random models of tests/solver, more steps in no more of them;
+    in an attack on FC100-100-10, 99 of 100 end within a thousandth of its distance from x. v is that of the segment in
+    which the last step began: if it crosses a bend, v is a little off, as the model is.
+    """
+    x, d, memory = path.x, path.d, path.memory
+    for _ in range(steps):
+        straight = torch.addcmul(x, t, d)
+        x_t = box.project(straight)
+        moving = straight.sub_(x_t).eq_(0).mul_(d)  # d where the path has not met the box yet
+        z = x_t.sub_(x)
+        u, v = memory.times_W(torch.stack([moving, z], 1)).unbind(1)
+        square, Mu = torch.linalg.vector_norm(moving, dim=1) ** 2, times(path.M, u)
+        bend = memory.theta * square
+        slope = memory.theta * (moving * z).sum(1) - square - (Mu * v).sum(1)
+        step = _to_the_zero(slope, bend - (u * Mu).sum(1), bend).unsqueeze(1).maximum(-t)
+        t, v = t + step, v + step * u
+    return box.project_(torch.addcmul(x, t, d)), v
+
+
+def _exactly(path, box, t):
+    """x_c and v at the first local minimiser, ``t`` being that of the path without bends, (rows, 1)."""
+    straight = torch.addcmul(path.x, t, path.d)
+    x_c, v = box.project(straight), t * path.u
+    bent = straight.sub_(x_c).abs_().amax(1).nonzero().squeeze(1)  # where the path meets the box first
+    if len(bent):
+        v[bent], x_c[bent] = _along_the_bends(path.take(bent), box.take(bent))
+    return x_c, v
 
 
 def _along_the_bends(path, box):

@@ -9,85 +9,122 @@ with D the diagonal and Λ the strictly lower triangle of SᵀY in the order in 
 
 import torch
 
+from helpers.solver.rows import kept
+
 
 class Memory:
     """Up to ``pairs`` pairs (s, y) for each row of a (batch, n) problem.
 
-    ``rows``: (batch, 2 pairs + 1, n): the y, then the s, then one scratch row. A Gram matrix of all rows then yields
-    the inner products of the pairs and, in the same pass over memory, those of any vector put into the scratch row.
-    Each pair is divided by ‖s‖, which leaves B as it is and keeps M⁻¹ well scaled in float32.
-    Pairs stay in the slot where they were written; ``stamp`` (batch, pairs) tells their order, -1 an empty slot.
+    ``rows``: (batch, 2 pairs + 2, n): the y, the s, the newest s once more, and a vector. Each pair is divided by ‖s‖,
+    which leaves B as it is and keeps M⁻¹ well scaled in float32. Pairs stay in the slot where they were written, the
+    oldest ``stamp`` (batch, pairs) first to be overwritten; -1 is an empty slot, whose old content counts as zero.
+    ``middle``: (batch, 2 pairs + 1, 2 pairs + 1), M⁻¹ for θ = 1, and a scratch place. A new pair writes its rows and
+    columns there, as the newest of all: so SᵀY comes out strictly lower triangular.
+    ``scale``: (batch, 2 pairs), what turns a product with the stored [Y, S] into one with W = [Y, θS]; 0 where empty.
     """
+
+    _STATE = "rows", "middle", "stamp", "slot", "slot_of_s", "theta", "scale"
 
     def __init__(self, batch, n, pairs, like):
         self.pairs = pairs
-        self.rows = torch.zeros(batch, 2 * pairs + 1, n, dtype=like.dtype, device=like.device)
+        self.rows = like.new_zeros(batch, 2 * pairs + 2, n)
+        self.middle = like.new_zeros(batch, 2 * pairs + 1, 2 * pairs + 1)
         self.stamp = torch.full((batch, pairs), -1, dtype=torch.long, device=like.device)
-        self.theta = torch.ones(batch, dtype=like.dtype, device=like.device)
+        # Where the newest y and s are among the rows; 2 pairs, a scratch place, if the last pair was not useful.
+        self.slot = self.slot_of_s = torch.full((batch,), 2 * pairs, dtype=torch.long, device=like.device)
+        self.theta = like.new_ones(batch)
+        self.scale = like.new_zeros(batch, 2 * pairs)
+
+    @property
+    def empty(self):
+        """Which rows know no pair, (batch,)."""
+        return self.stamp[:, 0] < 0
 
     def update(self, s, y, sy, useful, now):
         """Store the pair (s, y), both (batch, n), in every row that is ``useful``, over the oldest pair there.
 
-        ``sy`` is sᵀy, (batch,); ``now`` an integer that grows from call to call.
+        ``sy`` is sᵀy, (batch,); ``now`` an integer that grows from call to call. ``settle`` must follow.
         """
-        batch = torch.arange(len(s), device=s.device)
-        slot = self.stamp.argmin(1)
-        scale = torch.linalg.vector_norm(s, dim=1).reciprocal().unsqueeze(1)
-        scratch = 2 * self.pairs  # takes what is not useful, so that no row needs a branch
-        self.rows[batch, torch.where(useful, slot, scratch)] = y * scale
-        self.rows[batch, torch.where(useful, slot + self.pairs, scratch)] = s * scale
-        self.stamp[batch, slot] = torch.where(useful, now, self.stamp[batch, slot])
-        self.theta = torch.where(useful, (y * y).sum(1) / sy, self.theta)
+        batch, scratch = torch.arange(len(s), device=s.device), 2 * self.pairs
+        oldest = self.stamp.argmin(1)
+        length, of_y = (torch.linalg.vector_norm(vector, dim=1) for vector in (s, y))
+        scale = length.reciprocal().masked_fill_(~useful, 0).unsqueeze(1)
+        self.slot = torch.where(useful, oldest, scratch)  # scratch takes what is not useful: no row needs a branch
+        self.slot_of_s = (self.slot + self.pairs).clamp_(max=scratch)
+        flat, first = self.rows.flatten(0, 1), batch * self.rows.shape[1]
+        newest = s * scale
+        flat.index_copy_(0, first + self.slot, y * scale)
+        flat.index_copy_(0, first + self.slot_of_s, newest)
+        self.rows[:, scratch] = newest
+        self.stamp[batch, oldest] = torch.where(useful, now, self.stamp[batch, oldest])
+        self.theta = torch.where(useful, of_y * of_y / sy, self.theta)
+        known = (self.stamp >= 0).to(s.dtype)
+        self.scale = torch.cat([known, known * self.theta.unsqueeze(1)], 1)
+
+    def settle(self, vector):
+        """Take the newest pair into ``middle``; and Wᵀ vector, (batch, n) to (batch, 2 pairs).
+
+        It is apart from ``update`` so that it can go by parts, and one pass over memory serves both.
+        """
+        slot, batch = self.slot, torch.arange(len(self.slot), device=vector.device)
+        self.rows[:, -1] = vector
+        s_times, u = torch.bmm(self.rows[:, -2:], self.rows[:, :-1].transpose(1, 2)).unbind(1)
+        sy = s_times.gather(1, slot.unsqueeze(1)).squeeze(1)
+        s_times[batch, slot] = 0
+        for place, products in ((slot, torch.zeros_like(s_times)), (self.slot_of_s, s_times)):
+            self.middle[batch, place] = products
+            self.middle[batch, :, place] = products
+        self.middle[batch, slot, slot] = -sy
+        return u[:, :-1] * self.scale
 
     def forget(self, which):
-        """Empty the memory of the rows ``which`` (a mask or an index): B is the identity again."""
-        self.rows[which] = 0
-        self.stamp[which] = -1
-        self.theta[which] = 1
+        """Empty the memory of the rows where ``which`` (batch,) is set: B is the identity again."""
+        self.stamp.masked_fill_(which.unsqueeze(1), -1)
+        self.theta.masked_fill_(which, 1)
+        self.scale.masked_fill_(which.unsqueeze(1), 0)
 
-    def keep(self, index):
-        """Drop every row but those in ``index``."""
-        self.rows, self.stamp, self.theta = self.rows[index], self.stamp[index], self.theta[index]
+    def keep(self, moves):
+        """Drop the rows that go."""
+        for name, tensor in zip(self._STATE, kept(moves, *(getattr(self, n) for n in self._STATE)), strict=True):
+            setattr(self, name, tensor)
 
-    def scale(self):
-        """What turns a product with the stored [Y, S] into one with W = [Y, θS]: (batch, 2 pairs)."""
-        theta = self.theta.unsqueeze(1).expand_as(self.stamp)
-        return torch.cat([torch.ones_like(theta), theta], 1)
+    def part(self, rows):
+        """The memory of a slice of the rows: a view, which shares everything."""
+        part = object.__new__(Memory)
+        part.pairs = self.pairs
+        for name in self._STATE:
+            setattr(part, name, getattr(self, name)[rows])
+        return part
 
-    def gram(self, vector, free=None):
-        """Inner products of the pairs with each other and with ``vector`` (batch, n), over the ``free`` coordinates.
+    def times_W(self, vectors):
+        """Wᵀ of some vectors of each row, (batch, k, n) to (batch, k, 2 pairs)."""
+        # A row times a matrix: the other way round, a matrix times a column, costs ten times as much on a CPU.
+        return torch.bmm(vectors, self.rows[:, :-2].transpose(1, 2)) * self.scale.unsqueeze(1)
 
-        Returns WᵀW (batch, 2 pairs, 2 pairs) and Wᵀ vector (batch, 2 pairs), and the masked rows for ``combine``.
-        """
-        self.rows[:, -1] = vector
-        rows = self.rows if free is None else self.rows * free.unsqueeze(1)
-        gram = torch.bmm(rows, rows.transpose(1, 2))
-        scale = self.scale()
-        return gram[:, :-1, :-1] * scale.unsqueeze(1) * scale.unsqueeze(2), gram[:, :-1, -1] * scale, rows
+    def over(self, free):
+        """W_FᵀW_F (batch, 2 pairs, 2 pairs) over the ``free`` coordinates, (batch, n) of 0 or 1; and the rows."""
+        rows = self.rows[:, :-2] * free.unsqueeze(1)
+        scale = self.scale
+        return torch.bmm(rows, rows.transpose(1, 2)) * scale.unsqueeze(1) * scale.unsqueeze(2), rows
 
-    def combine(self, rows, weights, vector_weight):
-        """W weights + vector_weight · vector, (batch, n); ``rows`` and the vector are those of the last ``gram``."""
-        weights = torch.cat([weights * self.scale(), vector_weight.unsqueeze(1)], 1)
-        return torch.bmm(weights.unsqueeze(1), rows).squeeze(1)
+    def combine(self, rows, weights):
+        """W_F weights, (batch, n): ``rows`` are those of ``over``, ``weights`` (batch, 2 pairs)."""
+        return torch.bmm((weights * self.scale).unsqueeze(1), rows).squeeze(1)
 
-    def M_inverse(self, gram):
-        """M⁻¹, (batch, 2 pairs, 2 pairs), from the full Gram matrix WᵀW. An empty slot has 1 on its diagonal."""
-        m, theta = self.pairs, self.theta.view(-1, 1, 1)
-        sy = gram[:, m:, :m] / theta
-        empty = (self.stamp < 0).to(gram.dtype)
-        strictly_lower = sy * (self.stamp.unsqueeze(2) > self.stamp.unsqueeze(1))
-        inverse = torch.empty_like(gram)
-        inverse[:, :m, :m] = torch.diag_embed(-torch.diagonal(sy, dim1=1, dim2=2) - empty)
-        inverse[:, :m, m:] = strictly_lower.transpose(1, 2)
-        inverse[:, m:, :m] = strictly_lower
-        inverse[:, m:, m:] = gram[:, m:, m:] / theta + torch.diag_embed(empty)
+    def M_inverse(self):
+        """M⁻¹, (batch, 2 pairs, 2 pairs). An empty slot has 1 on its diagonal."""
+        m, empty = self.pairs, (self.stamp < 0).to(self.theta.dtype).repeat(1, 2)
+        known = 1 - empty
+        inverse = self.middle[:, :-1, :-1] * known.unsqueeze(1) * known.unsqueeze(2)
+        inverse[:, m:, m:] *= self.theta.view(-1, 1, 1)
+        inverse.diagonal(dim1=1, dim2=2).add_(empty)
         return inverse
 
     def columns(self, row, coordinate):
         """The columns of Wᵀ that belong to ``coordinate`` (r, k) of the rows ``row`` (r,): (r, 2 pairs, k)."""
         pair = torch.arange(2 * self.pairs, device=row.device).view(1, -1, 1)
         first = (row.view(-1, 1, 1) * self.rows.shape[1] + pair) * self.rows.shape[2]
-        return self.rows.take(first + coordinate.unsqueeze(1)) * self.scale()[row].unsqueeze(2)
+        return self.rows.take(first + coordinate.unsqueeze(1)) * self.scale[row].unsqueeze(2)
 
 
 def times(matrix, vector):

@@ -42,7 +42,7 @@ def _box(x0, lower, upper):
         bound = torch.as_tensor(bound, dtype=x0.dtype, device=x0.device)
         try:
             torch.broadcast_to(bound, x0.shape)
-            bounds.append(bound.reshape(*[1] * (2 - bound.ndim), *bound.shape))
+            bounds.append(bound.reshape(*[1] * (2 - bound.ndim), *bound.shape).clone())  # which the solver writes over
         except RuntimeError:
             raise ValueError(
                 f"{name}, shape {tuple(bound.shape)}, does not broadcast to x0's {tuple(x0.shape)}."

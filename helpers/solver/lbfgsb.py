@@ -3,6 +3,9 @@
 Byrd, Lu, Nocedal & Zhu (1995) with the subspace projection of Morales & Nocedal (2011), the algorithm of SciPy's
 ``minimize(method="L-BFGS-B")``, one problem a row. Every operation acts on all rows; there is no loop over rows,
 variables or breakpoints. It knows nothing of networks or images.
+
+As Fortran's, the solver works by reverse communication: it asks for F and its gradient at every row's trial point, is
+told them, and decides. So each evaluation serves every row, wherever its line search stands.
 """
 
 from dataclasses import dataclass
@@ -13,7 +16,8 @@ from helpers.solver.best import Best
 from helpers.solver.cauchy_point import cauchy_point
 from helpers.solver.compact import Memory
 from helpers.solver.inputs import check_problem
-from helpers.solver.line_search import Line, line_search
+from helpers.solver.line_search import begun, told
+from helpers.solver.rows import kept, merged, moves
 from helpers.solver.subspace import into_the_box, subspace_step
 
 RUNNING, _GRADIENT, _REDUCTION, _ROUNDING, _ITERATIONS, _EVALUATIONS, _ABNORMAL, _NOT_FINITE = range(8)
@@ -31,11 +35,12 @@ _REASONS = (
 _NOISE = 4  # by so many rounding errors two values of F may differ that would be equal in exact arithmetic
 _HOPELESS = 8  # a search that fails where less than so many times the noise was to be gained has converged
 _LONGEST = 1e10  # a step that no bound limits, as in L-BFGS-B
+CACHE = 8e6  # bytes of history that a CPU works on at a time: each is read five times for a direction
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of ``minimize``; names and defaults are SciPy's."""
+    """The options of ``minimize``; names and defaults are SciPy's, but for the last."""
 
     maxcor: int = 10  # pairs kept in the memory
     ftol: float = 2.220446049250313e-09  # stop where (F_k − F_{k+1}) / max(|F_k|, |F_{k+1}|, 1) <= ftol
@@ -43,10 +48,11 @@ class Options:
     maxiter: int = 15000  # iterations of each row
     maxfun: int = 15000  # evaluations of each row
     maxls: int = 20  # trial steps of a line search
+    newton: int | None = None  # steps of Newton's method to the Cauchy point; None: the exact one, by sorting bends
 
     def __post_init__(self):
-        for name in ("maxcor", "maxls"):
-            if getattr(self, name) < 1:
+        for name in ("maxcor", "maxls", "newton"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
 
 
@@ -71,8 +77,8 @@ def minimize(fun, x0, lower=None, upper=None, args=(), **options):
         x0: (batch, n), float32 or float64, inside the box. Its device and dtype are those of the whole call.
         lower, upper: None, a number, or a tensor that broadcasts to (batch, n); ±inf: no bound; equal: a fixed one.
         args: tensors with one entry a row, (batch, ...), handed to ``fun`` for the rows that it is called with.
-        options: maxcor, ftol, gtol, maxiter, maxfun, maxls, as in ``Options``. ftol is taken as at least the dtype's
-            rounding error.
+        options: maxcor, ftol, gtol, maxiter, maxfun, maxls, newton, as in ``Options``. ftol is taken as at least the
+            dtype's rounding error.
 
     Returns:
         MinimizeResult. A row's answer does not depend on the rows beside it (beyond the rounding of ``fun`` itself).
@@ -83,164 +89,176 @@ def minimize(fun, x0, lower=None, upper=None, args=(), **options):
     options = Options(**options)
     x, box, args = check_problem(x0, lower, upper, args)
     batch = len(x)
-    best = Best(x, torch.nan)
-    iterations, evaluations, code = (torch.zeros(batch, dtype=torch.long, device=x.device) for _ in range(3))
-
-    def watched(x, row, *args):
-        value = fun(x, *args)
-        if torch.is_tensor(value) and value.shape == row.shape:
-            best.watch(row, x.detach(), value.detach(), torch.isfinite(value.detach()))
-        return value
-
-    if batch:
-        solver = Solver(watched, x, box, torch.arange(batch, device=x.device), args, options)
-        while True:
-            ended = solver.code != RUNNING
-            if ended.any():
-                row = solver.row[ended]
-                code[row] = solver.code[ended]
-                iterations[row], evaluations[row] = solver.iterations[ended], solver.evaluations[ended]
-                solver.keep((~ended).nonzero().squeeze(1))
-            if not len(solver.x):
-                break
-            solver.step()
+    row, own = torch.arange(batch, device=x.device), args
+    out, value = x.clone(), x.new_full((batch,), torch.nan)
+    iterations, evaluations, code = torch.zeros(3, batch, dtype=torch.long, device=x.device)
+    solver, best = Solver(x, box, options), Best(x, torch.nan)
+    while len(row):
+        F, g = _value_and_gradient(fun, solver.trial, own)
+        best.watch(solver.trial, F, torch.isfinite(F))
+        solver.tell(F, g)
+        solver.aim()
+        gone = (solver.code != RUNNING).nonzero().squeeze(1)
+        if len(gone):
+            ended = row[gone]
+            out[ended], value[ended], code[ended] = best.x[gone], best.value[gone], solver.code[gone]
+            iterations[ended], evaluations[ended] = solver.iterations[gone], solver.evaluations[gone]
+            leaving = moves(gone.tolist(), len(row), x.device)
+            solver.keep(leaving)
+            best.keep(leaving)
+            (row,) = kept(leaving, row)
+            own = tuple(a[row] for a in args)
     status = tuple(_REASONS[c] for c in code.tolist())
-    return MinimizeResult(best.x, best.value, iterations, evaluations, code <= _ROUNDING, status)
+    return MinimizeResult(out, value, iterations, evaluations, code <= _ROUNDING, status)
 
 
 class Solver:
-    """The rows in flight, and one iteration of L-BFGS-B for all of them: ``step``.
+    """L-BFGS-B for the rows in flight, by reverse communication. A tick of whoever drives it:
 
-    ``fun(x, row, *args)`` returns the values (rows,); ``row`` (rows,) is the number that the driver gave each problem,
-    ``args`` tensors with one entry a row. After a step, ``code`` (rows,) tells which rows have ended. Whoever drives
-    the solver drops them with ``keep`` or gives their places new work with ``restart``; a row that has ended must not
-    be stepped again.
+        evaluate F and its gradient at ``trial``, (rows, n), and ``tell`` them;
+        look at ``code``, (rows,), which says which rows have ended, and ``restart`` or ``resume`` any of them;
+        ``aim``: a direction where one is wanted, and the next trial of every row.
+
+    A row that has ended is left as it is, its ``trial`` at ``x``, until it is given new work or dropped by ``keep``.
+    No shape depends on a number (the exact Cauchy point apart), and nothing here waits for one.
+
+    Attributes, all (rows, ...): x, value, g: where each row is. moved: which did so at the last ``tell``. iterations,
+    evaluations: of the row's present work. ftol: a driver may change it. eps: a rounding error of F.
     """
 
-    def __init__(self, fun, x, box, row, args, options):
-        self.fun, self.options, self.eps = fun, options, torch.finfo(x.dtype).eps
-        self.x, self.box, self.row, self.args = x, box, row, list(args)
-        self.ftol = x.new_full((len(x),), max(options.ftol, self.eps))  # one for each row: a driver may change it
+    def __init__(self, x, box, options):
+        rows, n = x.shape
+        self.options, self.eps = options, torch.finfo(x.dtype).eps
+        self.x, self.box, self.trial = x, box, x
+        self.g, self.p, self.value = torch.zeros_like(x), torch.zeros_like(x), x.new_zeros(rows)
+        self.ftol = x.new_full((rows,), max(options.ftol, self.eps))
         below, above = box.finite(x)
         self.bounded, self.boxed = (below | above).any(1), (below & above).all(1)
-        self.memory = Memory(len(x), x.shape[1], options.maxcor, x)
-        self.iterations = torch.zeros(len(x), dtype=torch.long, device=x.device)
-        self.evaluations, self.code = self.iterations.clone(), self.iterations.clone()
-        self.value, self.g = x[:, :1].sum(1), torch.zeros_like(x)
+        self.memory = Memory(rows, n, options.maxcor, x)
+        self.code, self.iterations, self.evaluations = torch.zeros(3, rows, dtype=torch.long, device=x.device)
+        self.starting = torch.ones(rows, dtype=torch.bool, device=x.device)  # F is not known at x yet
+        self.anew = self.moved = self.starting  # anew: the next trial is the first along a new direction
+        nothing = torch.zeros_like(self.value)
+        self.search = begun(nothing, nothing, nothing, nothing, nothing)
         self.clock = 0
-        self._begin(torch.arange(len(x), device=x.device))
 
-    def keep(self, index):
-        """Drop every row but those in ``index``."""
-        for name in ("x", "row", "value", "g", "code", "iterations", "evaluations", "ftol", "bounded", "boxed"):
-            setattr(self, name, getattr(self, name)[index])
-        self.box = self.box.take(index)
-        self.args = [a[index] for a in self.args]
-        self.memory.keep(index)
+    def keep(self, moves):
+        """Drop the rows that go."""
+        names = "x trial value g p ftol bounded boxed code iterations evaluations starting anew moved search".split()
+        for name, part in zip(names, kept(moves, *(getattr(self, name) for name in names)), strict=True):
+            setattr(self, name, part)
+        self.box.keep(moves)
+        self.memory.keep(moves)
 
-    def restart(self, index, x, row, args):
-        """Give the places ``index`` a new start and new work. Their memory stays: empty it where it does not fit."""
-        self.x[index], self.row[index] = x, row
-        for old, new in zip(self.args, args, strict=True):
-            old[index] = new
-        self.iterations[index] = 0
-        self.evaluations[index] = 0
-        self._begin(index)
+    def restart(self, which, x):
+        """Start the rows where ``which`` is set from ``x`` (rows, n). Their memory stays: see ``memory.forget``."""
+        self._begin(which)
+        self.x = torch.where(which.unsqueeze(1), x, self.x)
+        self.starting = self.starting | which
 
-    def _begin(self, index):
-        value, g = self._evaluate(self.x[index], index)
-        self.value[index], self.g[index] = value, g
-        self.evaluations[index] += 1
-        code = torch.where(torch.isfinite(value) & torch.isfinite(g).all(1), RUNNING, _NOT_FINITE)
-        still = self._projected_gradient(index) <= self.options.gtol
-        code = torch.where((code == RUNNING) & still, _GRADIENT, code)
-        self.code[index] = code if self.options.maxiter > 0 else torch.where(code == RUNNING, _ITERATIONS, code)
+    def resume(self, which, value, g):
+        """Go on where a row is with another F, of ``value`` (rows,) and gradient ``g`` (rows, n) there."""
+        self._begin(which)
+        self.value, self.g = value, g
 
-    def _evaluate(self, x, index):
-        """F and its gradient at x, for the rows ``index`` (None: all)."""
-        row, args = (self.row, self.args) if index is None else (self.row[index], [a[index] for a in self.args])
-        return _value_and_gradient(self.fun, x, row, args)
+    def _begin(self, which):
+        self.code = self.code.masked_fill(which, RUNNING)
+        self.iterations, self.evaluations = (n * ~which for n in (self.iterations, self.evaluations))
+        self.anew = self.anew | which
 
-    def _projected_gradient(self, index=None):
-        """max_i |P(x − g) − x|_i, zero exactly at a stationary point of the bounded problem: (rows,)."""
-        x, g, box = self.x, self.g, self.box
-        if index is not None:
-            x, g, box = x[index], g[index], box.take(index)
-        return box.project_(x - g).sub_(x).abs_().amax(1) if x.shape[1] else x.sum(1)
-
-    def step(self):
-        """One iteration: Cauchy point, subspace minimum, line search, memory, stopping tests."""
+    def tell(self, value, g):
+        """Take in F (rows,) and its gradient (rows, n) at every row's trial: accept it or not, and stop or not."""
         self.clock += 1
-        p, slope = self._direction()
-        line = Line(self.x, p, self.box, self.value, slope, _NOISE * self.eps * self.value.abs())
-        fresh = self.memory.stamp[:, 0] < 0  # nothing is known of the curvature yet
-        first = torch.where(fresh & ~self.boxed, torch.linalg.vector_norm(p, dim=1).reciprocal().clamp(max=1), 1)
+        running, line, fresh = self.code == RUNNING, self.search, self.memory.empty
+        starting, searching = running & self.starting, running & ~self.starting
+        slope = (g * self.p).sum(1)  # not finite where g is not, for 0·∞ is no number
+        accepted, failed, self.search = told(line, value, slope, self.options.maxls)
+        accepted, failed = accepted & searching, failed & searching
+        self._remember(accepted, g, line)
+        self.memory.forget(failed)  # so that the row starts afresh, once
 
-        def longest(index):
-            room = self.box.take(index).breakpoints(self.x[index], p[index])[0].amin(1).clamp(1, _LONGEST)
-            return torch.where((fresh & self.bounded)[index], 1, room)
+        finite, reduction = (value + slope).abs() < torch.inf, self.value - value
+        self.moved = finite & (starting | accepted | (failed & (reduction > 0)))
+        self.anew, self.starting = accepted | failed | starting, self.starting & ~running
+        self.iterations, self.evaluations = self.iterations + (accepted | failed), self.evaluations + running
+        code = self._judged(accepted, failed & fresh, torch.maximum(self.value.abs(), value.abs()), reduction, line)
+        self.code = torch.where(running, code.masked_fill_(~finite, _NOT_FINITE), self.code)
+        self.value = torch.where(self.moved, value, self.value)
+        moved = self.moved.unsqueeze(1)
+        self.x, self.g = torch.where(moved, self.trial, self.x), torch.where(moved, g, self.g)
 
-        new = line_search(self._evaluate, line, first, longest, self.options.maxls)
-        self._remember(new, slope)
-        self._move(new)
-        self._judge(new, line, fresh)
-
-    def _direction(self):
-        """p = x̄ − x and its slope gᵀp < 0; steepest descent where rounding has made the model useless."""
-        x, g, box, memory = self.x, self.g, self.box, self.memory
-        cauchy = cauchy_point(x, g, box, memory)
-        x_bar = into_the_box(x, g, cauchy.x_c, subspace_step(x, g, memory, cauchy), box)
-        p = x_bar.sub_(x)
-        slope = (p * g).sum(1)
-        lost = ~(slope < 0)
-        if lost.any():
-            memory.forget(lost)
-            p[lost] = (box.project_(x - g) - x)[lost]
-            slope = (p * g).sum(1)
-        return p, slope
-
-    def _remember(self, new, slope):
+    def _remember(self, accepted, g, line):
         """Store the pair of the step, unless it shows no curvature, or a change of gradient that may be rounding.
 
         Both tests are relative, so that the scale of F and of x does not matter.
         """
-        s, y = new.x - self.x, new.g - self.g
+        s, y = self.trial - self.x, g - self.g
         sy = (s * y).sum(1)
-        changed = y.abs().amax(1) > 2 * self.eps * self.g.abs().amax(1)
-        useful = new.accepted & changed & (sy > self.eps * -slope * new.step)
+        of_y, of_g = (torch.linalg.vector_norm(vector, dim=1) for vector in (y, self.g))
+        useful = accepted & (of_y > 2 * self.eps * of_g) & (sy > self.eps * -line.slope * line.step)
         self.memory.update(s, y, sy, useful, self.clock)
 
-    def _move(self, new):
-        """Go to where the line search ended, if F fell; ``moved`` and ``reduction`` tell."""
-        self.reduction = self.value - new.value
-        self.scale = torch.maximum(self.value.abs(), new.value.abs()).clamp(min=1)
-        self.moved = new.accepted | (self.reduction > 0)
-        old = self.x, self.value, self.g
-        self.x, self.value, self.g = new.x, new.value, new.g
-        if not self.moved.all():
-            back = ~self.moved
-            self.x[back], self.value[back], self.g[back] = (part[back] for part in old)
+    def _judged(self, accepted, hopeless, scale, reduction, line):
+        """Whether and why each row ends here, but for its gradient, which ``aim`` looks at: codes (rows,).
 
-    def _judge(self, new, line, fresh):
-        """Count, and say in ``code`` which rows have ended, and why. A row whose search failed starts afresh once."""
-        self.iterations += 1
-        self.evaluations += new.evaluations
-        code = torch.where(self.iterations >= self.options.maxiter, _ITERATIONS, RUNNING)
-        code = torch.where(self.evaluations >= self.options.maxfun, _EVALUATIONS, code)
-        code = torch.where(new.accepted & (self.reduction <= self.ftol * self.scale), _REDUCTION, code)
-        code = torch.where(self.moved & (self._projected_gradient() <= self.options.gtol), _GRADIENT, code)
-        failed = ~new.accepted
-        if failed.any():
-            hopeless = torch.where(-line.slope <= _HOPELESS * line.noise, _ROUNDING, _ABNORMAL)
-            code = torch.where(failed & fresh & (code != _GRADIENT), hopeless, code)
-            self.memory.forget(failed)
-        self.code = torch.where(new.finite, code, _NOT_FINITE)
+        hopeless: not even steepest descent found a decrease.
+        """
+        code = torch.full_like(self.code, RUNNING)
+        code.masked_fill_(self.anew & (self.iterations >= self.options.maxiter), _ITERATIONS)
+        code.masked_fill_(self.anew & (self.evaluations >= self.options.maxfun), _EVALUATIONS)
+        code.masked_fill_(accepted & (reduction <= self.ftol * scale.clamp(min=1)), _REDUCTION)
+        code.masked_fill_(hopeless, _ABNORMAL)
+        return code.masked_fill_(hopeless & (-line.slope <= _HOPELESS * line.noise), _ROUNDING)
+
+    def aim(self):
+        """Give each row that wants one a new direction, and every row its next trial; or end it where g allows.
+
+        Directions are computed for all rows: where nothing has changed, they come out as they were.
+        """
+        if not self.x.numel():  # no rows, or nothing to vary
+            self.code = torch.full_like(self.code, _GRADIENT)
+            return
+        found = [self._direction(rows) for rows in self._parts()]
+        self.p, slope, room, still = found[0] if len(found) == 1 else map(torch.cat, zip(*found, strict=True))
+        self.code = self.code.masked_fill(still & ~self.starting & (self.code != _NOT_FINITE), _GRADIENT)
+
+        fresh = self.memory.empty
+        short = torch.linalg.vector_norm(self.p, dim=1).reciprocal().clamp(max=1)
+        first = short.masked_fill_(~fresh | self.boxed, 1)
+        longest = room.clamp(1, _LONGEST).masked_fill_(fresh & self.bounded, 1)
+        noise = _NOISE * self.eps * self.value.abs()
+        self.search = merged(self.anew, begun(self.value, slope, noise, first, longest), self.search)
+        step = self.search.step.masked_fill((self.code != RUNNING) | self.starting, 0)
+        self.trial = self.box.project_(torch.addcmul(self.x, step.unsqueeze(1), self.p))
+
+    def _parts(self):
+        """Slices of the rows whose histories a CPU's cache can hold; elsewhere, one of them all."""
+        rows = len(self.x)
+        each = self.memory.rows[0].nbytes
+        size = max(1, int(min(rows, CACHE / each))) if self.x.device.type == "cpu" else rows
+        return [slice(first, first + size) for first in range(0, rows, size)]
+
+    def _direction(self, rows):
+        """p = x̄ − x of a slice of the rows; steepest descent where rounding has made the model useless.
+
+        Also its slope gᵀp < 0, the longest step along it that the box allows, and whether max |P(x − g) − x| <= gtol,
+        the stopping test, which is zero exactly at a stationary point of the bounded problem.
+        """
+        x, g, box, memory = self.x[rows], self.g[rows], self.box.take(rows), self.memory.part(rows)
+        cauchy = cauchy_point(x, g, box, memory, self.options.newton)
+        p = into_the_box(x, g, cauchy.x_c, subspace_step(x, g, memory, cauchy), box).sub_(x)
+        slope, steepest = (p * g).sum(1), cauchy.steepest
+        lost = ~(slope < 0)
+        memory.forget(lost)
+        p = torch.where(lost.unsqueeze(1), steepest, p)
+        slope = torch.where(lost, (steepest * g).sum(1), slope)
+        return p, slope, box.room(x, p), steepest.abs_().amax(1) <= self.options.gtol
 
 
-def _value_and_gradient(fun, x, row, args):
+def _value_and_gradient(fun, x, args):
     x = x.detach().requires_grad_(True)
     with torch.enable_grad():
-        value = fun(x, row, *args)
+        value = fun(x, *args)
         if not torch.is_tensor(value) or value.shape != x.shape[:1]:
             got = tuple(value.shape) if torch.is_tensor(value) else type(value).__name__
             raise ValueError(f"fun must return one value a row, shape {tuple(x.shape[:1])}; it returned {got}.")

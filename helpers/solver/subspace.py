@@ -13,14 +13,15 @@ def subspace_step(x, g, memory, cauchy):
 
     With F the free variables and r = [g + θ(x_c − x) − W M v]_F the model's gradient at the Cauchy point x_c,
         step_F = −r/θ − W_F (M⁻¹ − W_FᵀW_F/θ)⁻¹ W_Fᵀ r / θ².
-    r is never formed: W_Fᵀ r follows from the same Gram matrix as W_FᵀW_F. x, g: (batch, n).
+    W M v is never formed: W_Fᵀ W M v follows from W_FᵀW_F. x, g: (batch, n).
     """
     theta = memory.theta.unsqueeze(1)
-    gram, right, rows = memory.gram(torch.addcmul(g, theta, cauchy.x_c - x), cauchy.free)
-    reduced = (right - times(gram, cauchy.Mv)).unsqueeze(2)
+    gram, rows = memory.over(cauchy.free)
+    still = torch.addcmul(g, theta, cauchy.x_c - x).mul_(cauchy.free)  # r without W M v
+    reduced = memory.times_W(still.unsqueeze(1)).squeeze(1) - times(gram, cauchy.Mv)
     # solve_ex: a singular system gives NaN or inf, which the caller sees in its slope, and no error.
-    weights = torch.linalg.solve_ex(cauchy.M_inverse - gram / theta.unsqueeze(2), reduced)[0].squeeze(2)
-    return memory.combine(rows, cauchy.Mv / theta - weights / theta**2, -1 / memory.theta)
+    weights = torch.linalg.solve_ex(cauchy.M_inverse - gram / theta.unsqueeze(2), reduced.unsqueeze(2))[0].squeeze(2)
+    return memory.combine(rows, cauchy.Mv / theta - weights / theta**2).addcdiv_(still, theta, value=-1)
 
 
 def into_the_box(x, g, x_c, step, box):
@@ -30,8 +31,6 @@ def into_the_box(x, g, x_c, step, box):
     """
     x_bar = box.project_(x_c + step)
     uphill = ~(((x_bar - x) * g).sum(1) < 0)
-    if uphill.any():  # Morales and Nocedal's projection fails here; what is left is the truncation of 1995
-        x_c, step, there = x_c[uphill], step[uphill], box.take(uphill)
-        longest = there.breakpoints(x_c, step)[0].amin(1, keepdim=True).clamp(max=1)
-        x_bar[uphill] = there.project_(x_c + longest * step)
-    return x_bar
+    # Where Morales and Nocedal's projection fails, the truncation of 1995 is left.
+    cut = box.project_(torch.addcmul(x_c, box.room(x_c, step).clamp(max=1).unsqueeze(1), step))
+    return torch.where(uphill.unsqueeze(1), cut, x_bar)

@@ -1,8 +1,13 @@
-"""Three pictures that the reader moves. Importing this loads no torch: lessons 03 to 05 use SolverTrace without it."""
+"""Four pictures that the reader moves. Importing this loads no torch: lessons 03 to 05 use SolverTrace without it."""
 
 from importlib import import_module
 
-_HOME = {"CSlider": "c_slider", "PerturbationInspector": "inspector", "SolverTrace": "solver_trace"}
+_HOME = {
+    "CSlider": "c_slider",
+    "PerturbationInspector": "inspector",
+    "SolverTrace": "solver_trace",
+    "TopImages": "top_images",
+}
 
 __all__ = sorted(_HOME)
 

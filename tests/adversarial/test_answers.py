@@ -1,4 +1,4 @@
-"""The judge: the best point that was seen, then the next best, then a little farther along the ray."""
+"""The judge: the best point that was seen, then a little farther along the ray."""
 
 import torch
 
@@ -11,49 +11,45 @@ def brightness(x):
     return torch.stack([torch.full_like(x[:, 0], 0.6), x[:, 0], 0 * x[:, 0] - 9], 1)
 
 
-def judged(best, spare, targets=(1,), rows=(0,), images=1):
-    """The answers after one look: ``best`` and ``spare`` are the first pixels of two points."""
+def judged(best, targets=(1,), rows=(0,), images=1):
+    """The answers after one look: ``best`` are the first pixels of the points that were found."""
     start = torch.full((images, 4), 0.5)
     answers = Answers(Classifier(brightness, start), start, torch.ones(images).long())
-    best, spare = (torch.tensor([[pixel, 0.5, 0.5, 0.5] for pixel in p]) for p in (best, spare))
+    x = torch.tensor([[pixel, 0.5, 0.5, 0.5] for pixel in best])
     target, row = torch.tensor(targets), torch.tensor(rows)
-    answers.judge(row, target, torch.arange(1.0, 1 + len(row)), (best, spare), best[:, 0])
+    answers.judge(row, target, torch.arange(1.0, 1 + len(row)), x, x[:, 0])
     return answers
 
 
 def test_the_best_point_where_it_succeeds():
-    answers = judged([0.61], [0.7])
+    answers = judged([0.61])
     assert answers.adversarial[0, 0] == torch.tensor(0.61) and answers.c[0] == 1
     assert torch.allclose(answers.size, torch.tensor([0.11])) and answers.result().success.all()
 
 
-def test_the_next_best_where_the_judge_denies_the_best():
-    assert judged([0.5999], [0.7]).adversarial[0, 0] == torch.tensor(0.7)
-
-
-def test_a_little_farther_where_it_denies_both_and_not_found_beyond():
-    near = judged([0.5999], [0.5999])
-    assert torch.allclose(near.adversarial[0, 0], torch.tensor(0.5 + FARTHER[1] * 0.0999))
-    answers = judged([0.59], [0.59])
+def test_a_little_farther_where_it_denies_that_and_not_found_beyond():
+    near = judged([0.5999])
+    assert torch.allclose(near.adversarial[0, 0], torch.tensor(0.5 + FARTHER[2] * 0.0999))
+    answers = judged([0.59])
     assert torch.equal(answers.adversarial, answers.images) and not answers.result().success.any()
-    assert answers.forwards.sum() - answers.classifier.forwards.sum() == 2 + len(FARTHER)
+    assert answers.forwards.sum() - answers.classifier.forwards.sum() == len(FARTHER)
 
 
 def test_the_smallest_of_an_images_answers_stays_whatever_their_order():
     for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]):
         pixels = [[0.8, 0.65, 0.65, 0.7][i] for i in order]
-        answers = judged(pixels, pixels, [1] * 4, [[0, 0, 0, 1][i] for i in order], images=2)
+        answers = judged(pixels, [1] * 4, [[0, 0, 0, 1][i] for i in order], images=2)
         assert torch.equal(answers.adversarial[:, 0], torch.tensor([0.65, 0.7]))
         answers.judge(
             *(t.clone() for t in (torch.tensor([0]), torch.tensor([1]), torch.ones(1))),
-            (answers.images[:1],) * 2,
+            answers.images[:1],
             torch.ones(1),
         )
         assert torch.equal(answers.adversarial[:, 0], torch.tensor([0.65, 0.7]))
 
 
 def test_nothing_seen_is_nothing_judged():
-    answers = judged([torch.inf], [0.7])
+    answers = judged([torch.inf])
     assert torch.equal(answers.adversarial, answers.images) and answers.size.isinf().all()
 
 

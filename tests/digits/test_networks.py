@@ -36,6 +36,14 @@ def test_recorded_errors_are_those_of_the_stored_weights(name, data):
         assert networks.error(network, images, labels) == pytest.approx(recorded[split], abs=0.03)
 
 
+@pytest.mark.parametrize("name, part", [("FC100-100-10", "P1"), ("FC123-456-10", "P1"), ("FC100-100-10", "P2")])
+def test_recorded_errors_on_the_halves_are_those_of_the_stored_weights(name, part, data):
+    network, recorded = helpers.load_network(name, part=part), record(name, part)["error_percent"]
+    assert recorded[part] == 0  # as in the paper's table 3
+    for split, (images, labels) in {**networks.halves(*data["train"]), "test": data["test"]}.items():
+        assert networks.error(network, images, labels) == pytest.approx(recorded[split], abs=0.03)
+
+
 @pytest.mark.parametrize("name", TABLE_1)
 def test_test_error_is_within_a_quarter_of_the_papers(name):
     paper = networks.RECIPES[name].paper[1]

@@ -53,3 +53,16 @@ def test_the_rows_of_a_box_are_taken_only_where_it_has_rows():
 def test_project_in_place_writes_over_its_argument():
     x = X + 10
     assert Box(0.0, 1.0).project_(x) is x and x.tolist() == [[1, 1, 1, 1]]
+
+
+def test_the_room_ends_at_the_first_bound_that_is_met():
+    box = Box(0.0, 1.0)
+    assert torch.allclose(box.room(X, D), float64([1.0]))
+    still = float64([[0.0, 0.0, -0.0, 0.0]])  # at both bounds and between them
+    assert box.room(float64([[0.0, 1.0, 1.0, 0.5]]), still).tolist() == [inf]
+    fixed = Box(float64([[0.2, 0.5, 0, 0]]), float64([[0.2, 0.5, 1, 1]]))
+    assert fixed.room(X, float64([[0.0, -0.0, 0.1, 0.0]])).tolist() == [10.0]
+    assert Box(-inf, inf).room(X, D).tolist() == [inf]
+    assert torch.allclose(Box(-inf, 1.0).room(X, D), float64([1.0]))
+    random = torch.rand(500, 1, generator=torch.Generator().manual_seed(0))
+    assert (box.room(random, 1 - random) == 1).all()  # to the last bit: a line search ends where the box does

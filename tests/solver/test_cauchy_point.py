@@ -62,6 +62,28 @@ def test_2000_cases_equal_the_textbook(few, monkeypatch):
     assert max(bends) > 5 and bends.count(0) > 20 and ties > 500 and still > 500  # the cases are those promised
 
 
+@pytest.mark.parametrize("steps, share", [(1, 0.93), (2, 0.965), (5, 0.965)])
+def test_newtons_steps_find_the_exact_point_nearly_always_and_descend_always(steps, share, record_property):
+    random, same = np.random.default_rng(0), []
+    for _ in range(2000 // BATCH):
+        x, g, lower, upper, memory = random_case(random)
+        B, W, _ = dense(memory)
+        x, g, lower, upper = (torch.tensor(a, dtype=torch.float64) for a in (x, g, lower, upper))
+        exact = cauchy_point(x, g, Box(lower, upper), memory)
+        found = cauchy_point(x, g, Box(lower, upper), memory, steps)
+        assert ((found.x_c >= lower) & (found.x_c <= upper)).all()
+        z, moves = found.x_c - x, (exact.x_c != x).any(1)
+        model = (g * z).sum(1) + 0.5 * torch.einsum("bi,bij,bj->b", z, torch.tensor(B), z)
+        assert (model[moves] < 0).all() and torch.equal(found.x_c[~moves], x[~moves])
+        there = (found.x_c - exact.x_c).abs().amax(1) <= 1e-9
+        same.append(there[moves])
+        if steps == 5:  # so many that the last of them crosses no bend
+            assert torch.allclose(found.v[there], (W @ z.unsqueeze(2)).squeeze(2)[there], atol=1e-8)
+    same = torch.cat(same).double().mean().item()
+    record_property("measured", f"Cauchy point by {steps} of Newton's steps: exact in {same:.1%} of random models")
+    assert same >= share
+
+
 def test_a_stationary_point_stays_where_it_is():
     memory = Memory(3, 2, PAIRS, torch.zeros(1, dtype=torch.float64))
     x = torch.tensor([[0.0, 1.0], [0.0, 1.0], [0.3, 0.4]], dtype=torch.float64)

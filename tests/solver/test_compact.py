@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from helpers.solver.compact import Memory
+from helpers.solver.rows import kept, moves
 
 BATCH, N, PAIRS = 30, 7, 4
 
@@ -23,9 +24,8 @@ def dense_bfgs(pairs):
 
 def model(memory):
     """The dense B = θI − W M Wᵀ of every row, and Wᵀ."""
-    gram, _, _ = memory.gram(torch.zeros(len(memory.theta), N, dtype=torch.float64))
-    W = memory.rows[:, :-1] * memory.scale().unsqueeze(2)
-    M = torch.linalg.inv(memory.M_inverse(gram))
+    W = memory.rows[:, :-2] * memory.scale.unsqueeze(2)
+    M = torch.linalg.inv(memory.M_inverse())
     return memory.theta.view(-1, 1, 1) * torch.eye(N, dtype=torch.float64) - W.transpose(1, 2) @ M @ W, W
 
 
@@ -41,6 +41,7 @@ def filled(updates, seed=0, useful=1.0):
         y = np.where(taken[:, None], y, -y)  # what is not useful would spoil the model
         sy = torch.tensor((s * y).sum(1))
         memory.update(torch.tensor(s), torch.tensor(y), sy, torch.tensor(taken), now)
+        memory.settle(torch.zeros(BATCH, N).double())
         for i in np.flatnonzero(taken):
             pairs[i] = [*pairs[i], (s[i], y[i])][-PAIRS:]
     return memory, pairs
@@ -73,11 +74,35 @@ def test_the_newest_secant_equation_holds():
         assert np.allclose(mine @ s, y, rtol=0, atol=1e-9 * np.abs(y).max())
 
 
-def test_keep_takes_rows_in_the_order_given():
+def test_the_rows_that_stay_keep_their_models():
     memory, pairs = filled(6)
-    index = torch.tensor([9, 4, 28])
-    memory.keep(index)
-    assert_models(memory, [pairs[i] for i in index])
+    leaving = moves([0, 2, 3, 28], BATCH, "cpu")
+    memory.keep(leaving)
+    (number,) = kept(leaving, torch.arange(BATCH))
+    assert len(memory.theta) == BATCH - 4
+    assert_models(memory, [pairs[i] for i in number])
+
+
+def test_a_part_is_a_view_of_the_same_models_and_what_is_forgotten_there_is_forgotten():
+    memory, pairs = filled(6)
+    part = memory.part(slice(10, 20))
+    assert_models(part, pairs[10:20])
+    part.forget(torch.arange(10) == 3)
+    pairs[13] = []
+    assert_models(memory, pairs)
+    assert memory.empty.nonzero().tolist() == [[13]]
+
+
+def test_what_was_forgotten_is_built_up_anew():
+    memory, pairs = filled(6)
+    memory.forget(torch.arange(BATCH) < 5)
+    random = np.random.default_rng(9)
+    s = random.normal(size=(BATCH, N))
+    y = 3 * s + 0.1 * random.normal(size=(BATCH, N))
+    new = (torch.tensor(a) for a in (s, y, (s * y).sum(1), np.full(BATCH, True)))
+    memory.update(*new, 99)
+    memory.settle(torch.zeros(BATCH, N).double())
+    assert_models(memory, [[*([] if i < 5 else pairs[i])[1 - PAIRS :], (s[i], y[i])] for i in range(BATCH)])
 
 
 def test_gram_over_free_coordinates_and_combine_are_the_products_with_W():
@@ -86,16 +111,16 @@ def test_gram_over_free_coordinates_and_combine_are_the_products_with_W():
     vector = torch.tensor(random.normal(size=(BATCH, N)))
     free = torch.tensor((random.random((BATCH, N)) < 0.6).astype(float))
     _, W = model(memory)
-    for mask in (None, free):
-        gram, right, rows = memory.gram(vector, mask)
-        masked = W if mask is None else W * mask.unsqueeze(1)
+    both = torch.stack([vector, 2 * free], 1)
+    assert torch.allclose(memory.times_W(both), both @ W.transpose(1, 2), rtol=1e-12, atol=1e-12)
+    assert torch.equal(memory.settle(vector), memory.times_W(both)[:, 0])
+    for mask in (torch.ones_like(free), free):
+        gram, rows = memory.over(mask)
+        masked = W * mask.unsqueeze(1)
         assert torch.allclose(gram, masked @ masked.transpose(1, 2), rtol=1e-12, atol=1e-12)
-        assert torch.allclose(right, (masked @ vector.unsqueeze(2)).squeeze(2), rtol=1e-12, atol=1e-12)
         weights = torch.tensor(random.normal(size=(BATCH, 2 * PAIRS)))
-        share = torch.tensor(random.normal(size=BATCH))
-        held = vector if mask is None else vector * mask
-        expected = (weights.unsqueeze(1) @ masked).squeeze(1) + share.unsqueeze(1) * held
-        assert torch.allclose(memory.combine(rows, weights, share), expected, rtol=1e-12, atol=1e-12)
+        expected = (weights.unsqueeze(1) @ masked).squeeze(1)
+        assert torch.allclose(memory.combine(rows, weights), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_columns_are_those_of_W_transposed():

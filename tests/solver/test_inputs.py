@@ -30,6 +30,7 @@ BAD_MINIMISATIONS = {
     "half precision": ((X.half(),), {}, TypeError, "x0 must be float32 or float64, got torch.float16"),
     "an unknown option": ((X,), {"tol": 1}, TypeError, "tol"),
     "no memory": ((X,), {"maxcor": 0}, ValueError, "maxcor must be at least 1, got 0"),
+    "no steps": ((X,), {"newton": 0}, ValueError, "newton must be at least 1, got 0"),
     "no trials": ((X,), {"maxls": 0}, ValueError, "maxls must be at least 1, got 0"),
 }
 

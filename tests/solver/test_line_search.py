@@ -1,5 +1,6 @@
 """The line search: strong Wolfe steps on smooth functions, and what it does with noise, NaN and the box."""
 
+from dataclasses import dataclass
 from math import inf
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from helpers.solver.box import Box
-from helpers.solver.line_search import CURVATURE, DECREASE, WIDTH, Line, line_search
+from helpers.solver.line_search import CURVATURE, DECREASE, WIDTH, begun, told
 
 ROWS = 500
 
@@ -34,13 +35,48 @@ def waves(seed, dtype=torch.float64, ripple=2.0):
     return evaluate
 
 
-def search(evaluate, x, step=1.0, longest=1e10, lower=-inf, upper=inf, maxls=20, noise=0.0):
+@dataclass
+class Found:
+    """Where each row's search ended: its trial, what it was worth, how many there were, and how it ended."""
+
+    x: torch.Tensor
+    value: torch.Tensor
+    g: torch.Tensor
+    step: torch.Tensor
+    trials: torch.Tensor
+    accepted: torch.Tensor
+    finite: torch.Tensor
+
+
+def along(evaluate, x, p, search, box, maxls=20):
+    """Tell the searches along x + step·p what they ask for until all have ended."""
+    ended = torch.zeros(len(x), dtype=torch.bool)
+    found = None
+    for _ in range(maxls + 1):
+        if ended.all():
+            return found
+        trial = box.project(x + search.step.unsqueeze(1) * p)
+        value, g = evaluate(torch.where(ended.unsqueeze(1), x, trial), None)
+        slope = (g * p).sum(1)
+        accepted, given_up, following = told(search, value, slope, maxls)
+        now = Found(
+            trial, value, g, search.step, following.trials, accepted, torch.isfinite(value) & torch.isfinite(slope)
+        )
+        if found is None:
+            found = now
+        for name, new in vars(now).items():
+            old = getattr(found, name)
+            setattr(found, name, torch.where(ended.view(-1, *[1] * (new.ndim - 1)), old, new))
+        ended, search = ended | accepted | given_up, following
+    raise AssertionError("a search had more trials than maxls")
+
+
+def search(evaluate, x, step=1.0, longest=1e10, maxls=20, noise=0.0):
     value, g = evaluate(x, None)
     p = -g
     slope = (p * g).sum(1)
-    step, noise = torch.full_like(value, step), torch.full_like(value, noise)
-    line = Line(x, p, Box(lower, upper), value, slope, noise)
-    found = line_search(evaluate, line, step, lambda rows: torch.full_like(value[rows], longest), maxls)
+    step, noise, longest = (torch.full_like(value, number) for number in (step, noise, longest))
+    found = along(evaluate, x, p, begun(value, slope, noise, step, longest), Box(-inf, inf), maxls)
     return found, value, p, slope
 
 
@@ -58,7 +94,7 @@ def test_accepted_steps_satisfy_the_strong_wolfe_conditions(step):
     assert torch.allclose(found.x, x + found.step.unsqueeze(1) * d, rtol=1e-14, atol=1e-14)
     again = evaluate(found.x, None)
     assert torch.equal(found.value, again[0]) and torch.equal(found.g, again[1])
-    assert (found.evaluations > 1).any() and found.evaluations.max() <= 20
+    assert (found.trials > 1).any() and found.trials.max() <= 20
 
 
 @pytest.mark.parametrize("step", [1e-2, 1.0])
@@ -85,8 +121,8 @@ def test_rows_do_not_depend_on_their_neighbours():
     x = torch.tensor(np.random.default_rng(2).uniform(-3, 3, (ROWS, 1)))
     found, *_ = search(evaluate, x)
     rows = torch.arange(0, ROWS, 50)
-    part, *_ = search(lambda z, index: evaluate(z, rows if index is None else rows[index]), x[rows])
-    assert torch.equal(part.step, found.step[rows]) and torch.equal(part.evaluations, found.evaluations[rows])
+    part, *_ = search(lambda z, _: evaluate(z, rows), x[rows])
+    assert torch.equal(part.step, found.step[rows]) and torch.equal(part.trials, found.trials[rows])
 
 
 def test_a_search_that_finds_no_decrease_ends_unaccepted():
@@ -94,14 +130,14 @@ def test_a_search_that_finds_no_decrease_ends_unaccepted():
         return x[:, 0], -torch.ones_like(x)
 
     found, *_ = search(lying, torch.zeros(4, 1, dtype=torch.float64))
-    assert not found.accepted.any() and found.finite.all() and (found.evaluations <= 20).all()
+    assert not found.accepted.any() and found.finite.all() and (found.trials <= 20).all()
 
 
 @pytest.mark.parametrize("maxls", [1, 3, 20])
 def test_no_more_trials_than_maxls(maxls):
     evaluate = waves(3)
     found, *_ = search(evaluate, torch.full((ROWS, 1), 2.0, dtype=torch.float64), step=1e-4, maxls=maxls)
-    assert found.evaluations.max() <= maxls
+    assert found.trials.max() <= maxls
 
 
 def flat_valley(x, rows):
@@ -116,15 +152,15 @@ def test_with_its_noise_floor_a_float32_search_accepts_what_rounding_hides():
     noise = 4 * torch.finfo(torch.float32).eps * 1000
     found, *_ = search(flat_valley, x, step=5e5, noise=noise)
     blind, *_ = search(flat_valley, x, step=5e5, noise=0.0)
-    assert found.accepted.all() and found.evaluations.max() <= 3
-    assert not blind.accepted.all() and blind.evaluations.max() <= 20  # without it: lost, but never endless
+    assert found.accepted.all() and found.trials.max() <= 3
+    assert not blind.accepted.all() and blind.trials.max() <= 20  # without it: lost, but never endless
 
 
 def test_float32_searches_end():
     evaluate = waves(4, torch.float32, ripple=1e-3)
     x = torch.tensor(np.random.default_rng(4).uniform(-1e-3, 1e-3, (ROWS, 1)), dtype=torch.float32)
     found, *_ = search(evaluate, x, noise=1e-9)
-    assert found.finite.all() and found.evaluations.max() <= 20 and found.accepted.float().mean() > 0.98
+    assert found.finite.all() and found.trials.max() <= 20 and found.accepted.float().mean() > 0.98
 
 
 @pytest.mark.parametrize("bad", [torch.nan, inf])
@@ -132,23 +168,23 @@ def test_float32_searches_end():
 def test_a_trial_that_is_not_finite_stops_its_row_alone(bad, where):
     evaluate = waves(5)
     x = torch.tensor(np.random.default_rng(5).uniform(-3, 3, (ROWS, 1)))
-    calls = torch.zeros(ROWS)
+    calls = 0
 
     def broken(z, rows):
-        rows = torch.arange(ROWS) if rows is None else rows
+        nonlocal calls
         value, slope = evaluate(z, rows)
-        calls[rows] += 1
-        hit = (rows % 3 == 0) & (calls[rows] == 3)  # the second trial of every third row (the first call is the start)
+        calls += 1
+        hit = (torch.arange(ROWS) % 3 == 0) & (calls == 3)  # the second trial of every third row; first comes the start
         if where == "value":
             return torch.where(hit, bad, value), slope
         return value, torch.where(hit.unsqueeze(1), bad, slope)
 
     found, *_ = search(broken, x)
-    hit = (torch.arange(ROWS) % 3 == 0) & (calls == 3)
-    assert hit.any() and not found.finite[hit].any() and not found.accepted[hit].any()
-    assert (calls[torch.arange(ROWS) % 3 == 0] <= 3).all()
-    calls[:] = -100
-    clean, *_ = search(broken, x)
+    third = torch.arange(ROWS) % 3 == 0
+    hit = third & ~found.finite
+    assert hit.any() and not found.accepted[hit].any() and (found.trials[hit] == 2).all()
+    assert (found.trials[third & ~hit] == 1).all()
+    clean, *_ = search(evaluate, x)
     others = torch.arange(ROWS) % 3 != 0
     assert torch.equal(found.step[others], clean.step[others]) and found.finite[others].all()
 
@@ -166,7 +202,7 @@ def test_it_never_leaves_the_box_and_stops_at_the_longest_step():
     x = torch.tensor(random.uniform(0, 0.3, (ROWS, 1)), dtype=torch.float32)
     value, _ = downhill(x, None)
     room = ((upper - x) / slope).squeeze(1)
-    line = Line(x, slope, Box(lower, upper), value, -slope.square().sum(1), 0 * room)
-    found = line_search(downhill, line, room / 4, lambda rows: room[rows], 20)
+    start = begun(value, -slope.square().sum(1), 0 * room, room / 4, room)
+    found = along(downhill, x, slope, start, Box(lower, upper))
     assert found.accepted.all() and torch.allclose(found.x, upper) and (found.x <= upper).all()
-    assert torch.equal(found.step, room) and (found.evaluations > 1).all()
+    assert torch.equal(found.step, room) and (found.trials > 1).any()

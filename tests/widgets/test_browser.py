@@ -21,7 +21,7 @@ def no_errors(page):
     assert page.errors == []
 
 
-# The three widgets, each as a reader uses it: what its picture says must be what Python says.
+# The four widgets, each as a reader uses it: what its picture says must be what Python says.
 
 
 def drive_c_slider(slider):
@@ -175,7 +175,49 @@ def drive_trace(trace):
     assert last["step"] == last["last"] > 10
 
 
-DRIVERS = {"CSlider": drive_c_slider, "PerturbationInspector": drive_inspector, "SolverTrace": drive_trace}
+def drive_top_images(top):
+    """Both sliders by keyboard, each menu; the digits change on the side that was asked, and only there."""
+
+    def agree(said):
+        state = top.state()
+        for side in (state["left"], state["right"]):
+            labels = ", ".join(map(str, side["labels"]))
+            numbers = f"purity {side['purity']:.3f}, cosine {side['similarity']:.3f}"
+            assert f"{side['name']}: labels {labels}; {numbers}." in said
+            assert side["name"] in top.texts()
+        assert said.startswith(f"Top images in {state['network']}, {state['layer']}.")
+        return state
+
+    def pictures():  # the digits of the left, then of the right
+        shown = [image.get_attribute("href") for image in top.picture.locator("image").all()]
+        return shown[:8], shown[8:]
+
+    unit, seed = top.handle(0), top.handle(1)
+    first, (left, right) = agree(top.label()), pictures()
+    assert agree(top.press(unit, "ArrowRight"))["unit"] == first["unit"] + 1
+    assert pictures()[0] != left and pictures()[1] == right
+    left = pictures()[0]
+    assert agree(top.press(seed, "ArrowRight"))["seed"] == first["seed"] + 1
+    assert pictures()[0] == left and pictures()[1] != right
+    assert agree(top.press(unit, "End"))["unit"] == first["width"] - 1
+
+    for row, key in ((2, "kind"), (1, "layer"), (0, "network")):
+        menu, chosen = top.place.locator(".widget-dropdown select").nth(row), top.state()[key]
+        names = menu.evaluate("menu => [...menu.options].map(option => option.value)")
+        other = next((name for name in names if name != chosen), None)
+        if other is not None:
+            before = top.label()
+            menu.select_option(value=other)
+            state = agree(top.wait_for_other_label(before, seconds=60))
+            assert state[key] == other and state["unit"] < state["width"]
+
+
+DRIVERS = {
+    "CSlider": drive_c_slider,
+    "PerturbationInspector": drive_inspector,
+    "SolverTrace": drive_trace,
+    "TopImages": drive_top_images,
+}
 LESSONS = {path: [name for name in DRIVERS if any(f"{name}(" in c.source for c in cells(path))] for path in notebooks()}
 LESSONS = {path: names for path, names in LESSONS.items() if names}
 
@@ -196,6 +238,7 @@ def folder(tmp_path_factory):
         "step = ends | {'x': x, 'f': x @ B @ x / 2, 'g': B @ x, 'B': B, 'g_norm': 1.6, 'alpha': 1.0}\n"
         "end = {'x': np.zeros(2), 'f': 0.0}\n"
         "SolverTrace([step, end], lambda x: x @ B @ x / 2, np.zeros(2), np.ones(2))",
+        "from helpers.widgets import TopImages\nTopImages({'FC100-100-10': network}, images[:500], labels[:500])",
     )
     for lesson in LESSONS:
         browser_tools.with_state_cell(lesson, path / lesson.name)

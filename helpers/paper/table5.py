@@ -1,0 +1,143 @@
+"""Table 5 of the paper, the operator norms of AlexNet's layers: for its shapes, and for torchvision's trained weights.
+
+The paper's own weights are not to be had. What can be computed without a network connection are the norms of layers of
+these shapes as training starts: normal random numbers of deviation 0.01, as Krizhevsky, Sutskever & Hinton (2012) took.
+torchvision's AlexNet is trained, but a later one, with fewer kernels (Krizhevsky 2014); it is a download of 233 MB.
+"""
+
+import hashlib
+import json
+import math
+import time
+from datetime import date
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import torch
+from tqdm.auto import tqdm
+
+from helpers.benchmark.report import describe
+from helpers.paper import spectral
+from helpers.paper.archive import write_json
+
+STORED = Path(__file__).parents[1] / "data" / "paper" / "table5.json"
+SEED, DEVIATION = 0, 0.01
+# name: (shape of the weights, (H, W) of the input, stride, padding, the paper's value)
+PAPER = {
+    "conv1": ((96, 3, 11, 11), (224, 224), 4, 2, 2.75),
+    "conv2": ((256, 96, 5, 5), (27, 27), 1, 2, 10.0),
+    "conv3": ((384, 256, 3, 3), (13, 13), 1, 1, 7.0),
+    "conv4": ((384, 384, 3, 3), (13, 13), 1, 1, 7.5),
+    "conv5": ((256, 384, 3, 3), (13, 13), 1, 1, 11.0),
+    "fc1": ((4096, 9216), None, None, None, 3.12),
+    "fc2": ((4096, 4096), None, None, None, 4.0),
+    "fc3": ((1000, 4096), None, None, None, 4.0),
+}
+# The weights of the same layers in torchvision's state dictionary.
+TRAINED = dict(
+    zip(PAPER, (*(f"features.{i}" for i in (0, 3, 6, 8, 10)), *(f"classifier.{i}" for i in (1, 4, 6))), strict=True)
+)
+
+
+def table5(out=STORED):
+    """Computes the norms, a minute or two on one core, and returns the report, a dictionary; ``table`` shows it.
+
+    out: the JSON file. It is written, whole, after every layer; the same call goes on from there, and where all layers
+    are done it only looks for the trained weights again, if they were missing.
+    """
+    out, start = Path(out), time.perf_counter()
+    report = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {"seconds": 0, "initial": {}}
+    report |= {"command": "python -m helpers.paper table5", "seed": SEED, "deviation": DEVIATION}
+    before = report["seconds"]
+    try:
+        trained, report["message"] = trained_weights(), None
+    except FileNotFoundError as error:
+        trained, report["message"] = {}, str(error)
+    report.setdefault("trained", {})
+    todo = [("initial", name) for name in PAPER if name not in report["initial"]]
+    todo += [("trained", name) for name in trained if name not in report["trained"]]
+    for kind, name in tqdm(todo, desc="table 5", unit="layer", leave=False, delay=2):
+        weight = initial(name) if kind == "initial" else trained[name]
+        report[kind][name] = {"shape": list(weight.shape), "norm": norm(name, weight)}
+        report["seconds"] = round(before + time.perf_counter() - start, 1)
+        report |= {"date": date.today().isoformat(), "machine": describe("cpu", torch.get_num_threads())}
+        write_json(report, out)
+    write_json(report, out)
+    return report
+
+
+def stored():
+    """The report that is stored with the course."""
+    return json.loads(STORED.read_text(encoding="utf-8"))
+
+
+def initial(name):
+    """The weights of a layer of the paper's AlexNet before training, float64: the same numbers on every machine."""
+    generator = torch.Generator().manual_seed(SEED + list(PAPER).index(name))
+    return DEVIATION * torch.randn(PAPER[name][0], generator=generator, dtype=torch.float64)
+
+
+def norm(name, weight):
+    """The operator norm of a fully connected layer; of a convolution, of any width, its bound on the torus."""
+    _, size, stride, padding, _ = PAPER[name]
+    if size is None:
+        return spectral.matrix_norm(weight).item()
+    outputs, inputs, *kernel = weight.shape
+    layer = torch.nn.utils.skip_init(torch.nn.Conv2d, inputs, outputs, kernel, stride=stride, padding=padding)
+    layer.weight = torch.nn.Parameter(weight, requires_grad=False)
+    return spectral.convolution_bound(layer, (inputs, *size))
+
+
+def trained_weights():
+    """The weights of torchvision's AlexNet by the names of PAPER, float32, from torch's cache or the network.
+
+    Raises FileNotFoundError, with what to do, where they are in neither, and ValueError for a file in the cache that is
+    not torchvision's.
+    """
+    from torchvision.models import AlexNet_Weights
+
+    url = AlexNet_Weights.IMAGENET1K_V1.url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+    if not path.exists():
+        try:
+            urlopen(url, timeout=10).close()  # a firewall that swallows the question does not hold us up
+            torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True)
+        except (URLError, TimeoutError, ConnectionError) as error:
+            raise FileNotFoundError(
+                f"torchvision's trained AlexNet was not to be had: {path.name} is not in torch's cache, and there is "
+                f"no way to {url.split('/')[2]} ({getattr(error, 'reason', error)}). Where there is one, run "
+                "python -m helpers.paper table5 again, which fetches 233 MB."
+            ) from None
+    with open(path, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    if not digest.startswith(path.stem.rsplit("-", 1)[1]):
+        raise ValueError(
+            f"{path.name} in torch's cache is not torchvision's file: delete it, and run the command again."
+        )
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: weights[f"{key}.weight"] for name, key in TRAINED.items()}
+
+
+def table(report):
+    """The report beside the paper's table 5, Markdown; what was not computed is a dash."""
+    lines = [
+        "| layer | shape | the paper, trained | same shape, as training starts | torchvision's, trained | its shape |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, (shape, *_, paper) in PAPER.items():
+        cells = [name, _times(shape), f"{paper:g}"]
+        cells.append(f"{report['initial'][name]['norm']:.2f}" if name in report["initial"] else "–")
+        there = report["trained"].get(name)
+        cells += [f"{there['norm']:.2f}", _times(there["shape"])] if there else ["–", "–"]
+        lines.append(f"| {' | '.join(cells)} |")
+    products = [math.prod(row[-1] for row in PAPER.values())]
+    products += [math.prod(row["norm"] for row in report[kind].values()) for kind in ("initial", "trained")]
+    complete = [True, *(len(report[kind]) == len(PAPER) for kind in ("initial", "trained"))]
+    cells = [f"{value:.3g}" if whole else "–" for value, whole in zip(products, complete, strict=True)]
+    lines.append(f"| product | | {' | '.join(cells)} | |")
+    return "\n".join(lines + ([f"\n{report['message']}"] if report["message"] else []))
+
+
+def _times(shape):
+    return "×".join(map(str, shape))

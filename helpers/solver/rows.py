@@ -1,0 +1,43 @@
+"""Rows in flight: choosing between two states of each by a mask, and dropping rows in place."""
+
+from typing import NamedTuple
+
+import torch
+
+
+def merged(mask, new, old):
+    """``new`` where the ``mask`` (rows,) is set, ``old`` elsewhere: of tensors (rows, ...), or of tuples of them."""
+    if torch.is_tensor(new):
+        return torch.where(mask.view(-1, *[1] * (new.ndim - 1)) if new.ndim > 1 else mask, new, old)
+    return type(new)(*(merged(mask, a, b) for a, b in zip(new, old, strict=True)))
+
+
+class Moves(NamedTuple):
+    """Which rows move where, so that those that stay come to be the first ``count``."""
+
+    source: torch.Tensor  # (k,)
+    place: torch.Tensor  # (k,)
+    count: int
+
+
+def moves(gone, rows, device):
+    """The Moves that drop the rows ``gone``, a list of some of the numbers below ``rows``.
+
+    As few rows move as can: to copy all that stay would cost more than a tick, where the memory of each is large.
+    """
+    count, dropped = rows - len(gone), set(gone)
+    places = [row for row in gone if row < count]
+    sources = [row for row in range(count, rows) if row not in dropped]
+    return Moves(torch.tensor(sources, device=device).long(), torch.tensor(places, device=device).long(), count)
+
+
+def kept(moves, *tensors):
+    """Each of the ``tensors`` (rows, ...), or tuples of them, without the rows that go. They are written over."""
+    found = []
+    for tensor in tensors:
+        if not torch.is_tensor(tensor):
+            found.append(type(tensor)(*kept(moves, *tensor)))
+        else:
+            tensor[moves.place] = tensor[moves.source]
+            found.append(tensor[: moves.count])
+    return found

@@ -1,0 +1,97 @@
+"""Table 5: the stored run, one layer's arithmetic, and what is said where the trained weights are not to be had."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from helpers.paper import spectral, table5
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """No network, as behind a proxy that is not there, and an empty cache."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    return tmp_path / "hub" / "checkpoints"
+
+
+def test_the_stored_run_has_every_layer_and_says_how_it_was_made():
+    report = table5.stored()
+    assert list(report["initial"]) == list(table5.PAPER)
+    assert report["command"] == "python -m helpers.paper table5"
+    assert report["seconds"] > 0 and report["date"] and "cores" in report["machine"]
+    for name, (shape, *_) in table5.PAPER.items():
+        assert report["initial"][name]["shape"] == list(shape)
+    assert bool(report["message"]) == (not report["trained"])
+
+
+@pytest.mark.parametrize("name", ["conv1", "fc3"])
+def test_the_stored_norms_are_those_of_the_initial_weights(name):
+    """The two layers that take seconds."""
+    found = table5.norm(name, table5.initial(name))
+    assert found == pytest.approx(table5.stored()["initial"][name]["norm"], rel=1e-6)
+
+
+def test_random_matrices_have_the_norm_that_the_theory_of_random_matrices_gives():
+    """deviation · (√m + √n), up to a relative error that vanishes with the size (Bai & Yin 1993)."""
+    for name in ("fc1", "fc2", "fc3"):
+        m, n = table5.PAPER[name][0]
+        expected = table5.DEVIATION * (math.sqrt(m) + math.sqrt(n))
+        assert table5.stored()["initial"][name]["norm"] == pytest.approx(expected, rel=0.01)
+
+
+def test_the_norm_of_a_convolution_is_the_bound_on_its_torus():
+    weight = torch.randn(2, 3, 11, 11, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert table5.norm("conv1", weight) == pytest.approx(spectral.circular_norm(weight, (228, 228), 4), rel=1e-12)
+
+
+def test_without_a_network_the_message_says_what_to_do(offline):
+    with pytest.raises(FileNotFoundError, match=r"not in torch's cache.*run python -m helpers\.paper table5 again"):
+        table5.trained_weights()
+
+
+def test_a_file_that_only_bears_the_name_is_refused(offline):
+    offline.mkdir(parents=True)
+    torch.save({"features.0.weight": torch.ones(64, 3, 11, 11)}, offline / "alexnet-owt-7be5be79.pth")
+    with pytest.raises(ValueError, match="is not torchvision's file: delete it"):
+        table5.trained_weights()
+
+
+def test_a_run_goes_on_where_it_was_and_leaves_the_trained_column_empty(offline, tmp_path, monkeypatch):
+    out = tmp_path / "table5.json"
+    small = {"conv5": table5.PAPER["conv5"], "fc3": table5.PAPER["fc3"]}
+    small["conv5"] = ((2, 3, 3, 3), *small["conv5"][1:])
+    monkeypatch.setattr(table5, "PAPER", small)
+    whole = table5.table5(out)
+    assert json.loads(out.read_text()) == whole and not list(tmp_path.glob("*.part"))
+    cut = json.loads(out.read_text())
+    cut["initial"] = {"conv5": {"shape": [2, 3, 3, 3], "norm": -1.0}}  # a value that only the file can know
+    out.write_text(json.dumps(cut))
+    again = table5.table5(out)
+    assert again["initial"]["conv5"]["norm"] == -1 and again["initial"]["fc3"] == whole["initial"]["fc3"]
+    shown = table5.table(whole)
+    assert (
+        f"| fc3 | 1000×4096 | 4 | {whole['initial']['fc3']['norm']:.2f} | – | – |" in shown and "not to be had" in shown
+    )
+
+
+def test_trained_weights_of_other_widths_have_a_column_of_their_own():
+    report = {"initial": {}, "trained": {"conv1": {"shape": [64, 3, 11, 11], "norm": 1.5}}, "message": None}
+    assert "| conv1 | 96×3×11×11 | 2.75 | – | 1.50 | 64×3×11×11 |" in table5.table(report)
+    assert "| product | | 7.93e+05 | – | – | |" in table5.table(report)
+
+
+def test_the_names_of_torchvisions_layers_are_right():
+    torchvision = pytest.importorskip("torchvision")
+    with torch.device("meta"):
+        weights = torchvision.models.alexnet().state_dict()
+    shapes = {name: tuple(weights[f"{key}.weight"].shape) for name, key in table5.TRAINED.items()}
+    assert list(shapes) == list(table5.PAPER)
+    assert shapes["conv1"] == (64, 3, 11, 11) and shapes["conv5"] == (256, 256, 3, 3)
+    assert all(shapes[name] == table5.PAPER[name][0] for name in ("fc1", "fc2", "fc3"))
