@@ -28,10 +28,10 @@ class Method:
 class Plan:
     """What all methods have in common."""
 
-    epochs: int = 12
+    epochs: int = 30
     batch: int = 100  # training images an update
     step: float = 0.003  # of Adam at the start; it falls to zero along a cosine
-    pool: int = 1200  # examples in a pool
+    pool: int = 1000  # examples in a pool
     drawn: int = 50  # of each pool in an update
     every: int = 240  # updates from one replacement to the next
     replaced: int = 200  # of the examples of a pool
@@ -106,7 +106,7 @@ def _loss(network, method, batch, pools, drawn, generator):
     counts, waiting = [len(x)], {pool.depth: pool for pool in pools}
     for depth, module in enumerate(network):
         if depth in waiting:
-            examples, theirs = waiting[depth].draw(drawn, generator)
+            examples, theirs = waiting[depth].draw(network, drawn, generator)
             x, labels = torch.cat([x, examples]), torch.cat([labels, theirs])
             counts.append(drawn)
         x = module(x)

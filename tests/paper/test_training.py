@@ -71,7 +71,7 @@ def test_the_loss_is_the_sum_that_it_says(digits, pools):
     generator = torch.Generator().manual_seed(5)
     wanted = cross_entropy(network(images), labels)
     if pools:
-        drawn = [(depth, *pool.draw(25, generator)) for depth, pool in zip(pools, made, strict=True)]
+        drawn = [(depth, *pool.draw(network, 25, generator)) for depth, pool in zip(pools, made, strict=True)]
         parts = [cross_entropy(network[depth:](x), y) for depth, x, y in drawn]
         wanted = 0.7 * wanted + 0.3 * torch.stack(parts).mean()
     for layer, l in zip(network[::2], (1e-5, 1e-5, 1e-6), strict=True):
