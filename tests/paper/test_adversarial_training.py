@@ -14,6 +14,7 @@ from helpers.digits.mnist import load_mnist
 from helpers.paper import adversarial_training, robustness
 from helpers.paper.training import Plan
 
+CANDIDATES = adversarial_training.CANDIDATES[-1:]
 PLAN = Plan(epochs=2, pool=60, drawn=10, every=5, replaced=10)
 # The same run as a process of its own, which a test can kill.
 SCRIPT = f"""
@@ -25,7 +26,8 @@ from helpers.paper.training import Plan
 robustness.IMAGES = 10
 parts = {{split: tuple(part[:800] for part in load_mnist(split)) for split in ("train", "test")}}
 own = team.join()
-adversarial_training.adversarial_training(Path(sys.argv[1]), 2, own, {PLAN}, parts)
+candidates = adversarial_training.CANDIDATES[-1:]
+adversarial_training.adversarial_training(Path(sys.argv[1]), 2, own, {PLAN}, parts, candidates)
 own.leave()
 """
 
@@ -39,7 +41,7 @@ def run(tmp_path_factory):
     out, threads = tmp_path_factory.mktemp("run"), torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(robustness, "IMAGES", 10)
-        report = adversarial_training.adversarial_training(out, 2, plan=PLAN, data=small())
+        report = adversarial_training.adversarial_training(out, 2, plan=PLAN, data=small(), candidates=CANDIDATES)
     torch.set_num_threads(threads)
     return out, report
 
@@ -64,7 +66,9 @@ def test_every_method_and_seed_is_there(run):
     out, report = run
     assert list(report["trainings"]) == list(adversarial_training.METHODS)
     assert all([row["seed"] for row in rows] == [0, 1] for rows in report["trainings"].values())
-    assert not list(out.glob("*.checkpoint")) and len(list(out.glob("*.pt"))) == 2 * len(adversarial_training.METHODS)
+    (candidate,) = report["held out"]
+    assert candidate["pools"] == [0, 2, 4] and 0 < candidate["held out error"] <= 100
+    assert not list(out.rglob("*.checkpoint")) and len(list(out.glob("*.pt"))) == 2 * len(adversarial_training.METHODS)
     assert report == json.loads(json.dumps(report)) and report["hours of CPU"]["training"] >= 0
 
 
