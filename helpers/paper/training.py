@@ -21,7 +21,8 @@ class Method:
     decay: float = 0.0  # times the paper's λ of each layer: the loss gains decay Σ_layers λ Σ_j w_j² / k
     dropout: float = 0.0  # the part of the hidden units that is switched off, at random, for each image of a batch
     pools: tuple[int, ...] = ()  # modules before the output that has a pool: 0 the input, 2 and 4 the hidden layers
-    share: float = 0.5  # of the loss that is the pools'; the rest is the training images'
+    fgsm: float = 0.0  # the step ε of Goodfellow, Shlens & Szegedy (2015): each batch comes with its images moved by it
+    share: float = 0.5  # of the loss that is the pools' or the moved images'; the rest is the training images'
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,12 @@ def _stage(network, method, seed, data, plan):
 
 def _loss(network, method, batch, pools, drawn, generator):
     """(1 − share) CE(batch) + share · mean over the pools of CE(their examples) + the decay, in one pass: the examples
-    of a pool join the batch where the layer's output goes on."""
+    of a pool join the batch where the layer's output goes on. With FGSM the moved images are in the pools' place."""
     x, labels = batch
     counts, waiting = [len(x)], {pool.depth: pool for pool in pools}
+    if method.fgsm:
+        x, labels = torch.cat([x, moved(network, x, labels, method.fgsm)]), labels.repeat(2)
+        counts *= 2
     for depth, module in enumerate(network):
         if depth in waiting:
             examples, theirs = waiting[depth].draw(network, drawn, generator)
@@ -112,14 +116,21 @@ def _loss(network, method, batch, pools, drawn, generator):
         x = module(x)
         if method.dropout and isinstance(module, nn.Sigmoid):
             x = _dropped(x, method.dropout, generator)
-    of_batch, *of_pools = (part.mean() for part in cross_entropy(x, labels, reduction="none").split(counts))
+    of_batch, *others = (part.mean() for part in cross_entropy(x, labels, reduction="none").split(counts))
     value = of_batch
-    if of_pools:
-        value = (1 - method.share) * of_batch + method.share * sum(of_pools) / len(of_pools)
+    if others:
+        value = (1 - method.share) * of_batch + method.share * sum(others) / len(others)
     if method.decay:
         decay = [method.decay * l for l in networks.recipe(NAME).decay]
         value = value + training.weight_decay(network[::2], decay)
     return value
+
+
+def moved(network, images, labels, epsilon):
+    """clip(x + ε sign ∇_x CE(network(x), label), 0, 1): one step of FGSM away from the images' own labels."""
+    x = images.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(cross_entropy(network(x), labels), x)
+    return (images + epsilon * gradient.sign()).clamp(0, 1)
 
 
 def _dropped(x, part, generator):

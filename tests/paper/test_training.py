@@ -112,3 +112,16 @@ def test_a_refresh_takes_wrong_targets_and_true_labels(digits, monkeypatch):
     assert torch.equal(labels[rows], y) and not (targets == y).any() and targets.max() <= 9
     assert len(places.unique()) == PLAN.replaced and places.max() < PLAN.pool
     assert all(p.requires_grad for p in network.parameters())
+
+
+def test_fgsm_moves_up_the_loss_within_the_box_and_each_half_counts(digits):
+    images, labels = (part[:60] for part in digits)
+    network = training._untrained(9)
+    with torch.no_grad():
+        network[4].weight.mul_(3)
+    moved = training.moved(network, images, labels, 0.1)
+    assert moved.min() >= 0 and moved.max() <= 1 and (moved - images).abs().max() <= 0.1 + 1e-6
+    before, after = (cross_entropy(network(x), labels, reduction="none") for x in (images, moved))
+    assert (after > before).float().mean() > 0.9 and not any(p.grad is not None for p in network.parameters())
+    loss = training._loss(network, Method(fgsm=0.1), (images, labels), (), 0, None)
+    assert torch.allclose(loss, (before.mean() + after.mean()) / 2)
