@@ -128,8 +128,9 @@ def _report(out, seeds, made, candidates, team):
     stands = {name: _stands(out, name, seeds) for name in METHODS}
     seconds = sum(row["cpu seconds"] for found in [*rows.values(), chosen_from] for row in found)
     attacks = sum(row["cpu seconds"] for row in stands.values())
+    launcher = f"torchrun --nproc-per-node {team.size} -m" if team.size > 1 else "python -m"
     return {
-        "command": f"python -m helpers.paper adversarial-training --seeds {seeds}",
+        "command": f"{launcher} helpers.paper adversarial-training",
         "date": date.today().isoformat(),
         "machine": describe("cpu", 1),
         "processes": team.size,
