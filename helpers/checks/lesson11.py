@@ -27,7 +27,8 @@ def _two_labels(seed, hidden):
     import torch
     from torch import nn
 
-    layers = [nn.Linear(9, 12), nn.Sigmoid(), nn.Linear(12, 2)] if hidden else [nn.Linear(9, 2)]
+    with torch.random.fork_rng(devices=[]):  # the reader's random numbers go on as if nothing had happened
+        layers = [nn.Linear(9, 12), nn.Sigmoid(), nn.Linear(12, 2)] if hidden else [nn.Linear(9, 2)]
     network = nn.Sequential(*layers).double().eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
     for p in network.parameters():
@@ -91,7 +92,7 @@ def fgsm_loss(candidate):
     import torch
     from torch import nn
 
-    with torch.random.fork_rng(devices=[]):  # the reader's random numbers go on as if nothing had happened
+    with torch.random.fork_rng(devices=[]):
         for seed, epsilon in ((114, 0.1), (115, 0.3)):
             torch.manual_seed(seed)
             network = nn.Sequential(nn.Linear(10, 8), nn.Sigmoid(), nn.Linear(8, 4)).double()
