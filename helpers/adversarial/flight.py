@@ -11,7 +11,7 @@ from helpers.adversarial.objective import PricedProblem, shortfall
 from helpers.solver.best import Best
 from helpers.solver.box import Box
 from helpers.solver.lbfgsb import RUNNING, Options, Solver
-from helpers.solver.rows import kept, merged
+from helpers.solver.rows import merged, shrink
 
 PAIRS = 4  # the memory of the solver: more pairs cost more than they save here
 NEWTON = 2  # steps of Newton's method to the Cauchy point: one costs 2% less, and makes answers depend more on rounding
@@ -131,8 +131,7 @@ class Flight:
     def keep(self, moves):
         """Drop the rows that go."""
         names = "row target log_c image open stage solves spent bracket size high_size best_c short".split()
-        for name, part in zip(names, kept(moves, *(getattr(self, name) for name in names)), strict=True):
-            setattr(self, name, part)
+        shrink(self, names, moves)
         self.best.keep(moves)
         self.solver.keep(moves)
 

@@ -106,7 +106,7 @@ def _autoencoder(encoder, images):
     """½ mean ‖x̂ − x‖² + ½ μ Σ w² + β Σ_j KL(ρ ‖ ρ̂_j), with ρ̂_j the mean activation of unit j over the batch, and
     KL(ρ ‖ ρ̂) = ρ log(ρ/ρ̂) + (1−ρ) log((1−ρ)/(1−ρ̂)): A. Ng, "Sparse autoencoder", CS294A lecture notes, 2011."""
     decoder = nn.utils.skip_init(nn.Linear, encoder.out_features, encoder.in_features)
-    _start(encoder, decoder)
+    first_weights(encoder, decoder)
     nn.init.constant_(encoder.bias, math.log(RHO / (1 - RHO)))  # activations start at ρ
 
     def loss(rows):
@@ -140,7 +140,7 @@ def _softmax(layer, features, images, labels, decay):
 
 def _classifier(network, images, labels, decay, epochs):
     layers = [layer for layer in network if isinstance(layer, nn.Linear | nn.Conv2d)]
-    _start(*layers)
+    first_weights(*layers)
 
     def loss(rows):
         return cross_entropy(network(images[rows]), labels[rows]) + weight_decay(layers, decay)
@@ -168,7 +168,8 @@ def _adam(module, loss, n, rounds, batch, step):
     return Stage(module, optimizer, rounds, epoch, schedule)
 
 
-def _start(*layers):
+def first_weights(*layers):
+    """Give the ``layers``, Linear or Conv2d, the weights from which a training begins, always the same."""
     generator = torch.Generator().manual_seed(SEED)
     for layer in layers:
         nn.init.xavier_normal_(layer.weight, generator=generator)

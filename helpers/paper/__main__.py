@@ -17,7 +17,6 @@ and any number of them gives the same tables.
 
 import argparse
 import time
-from datetime import date
 from pathlib import Path
 
 MOST = 10_000  # images a network: all of the test set, the first sixth of the training set
@@ -76,7 +75,7 @@ def alone(what, options):
         return f"drawn in {path}"
     from helpers.paper import table5
 
-    return table5.table(table5.table5(options.out / "table5.json"))
+    return table5.table(table5.table5(options.out))
 
 
 def _parser():
@@ -104,9 +103,8 @@ def measure(group, options, own):
     """Measure a group of tables and write its report, which the first process of the team ``own`` returns."""
     import torch
 
-    from helpers.benchmark.report import describe
     from helpers.paper import attacks, transfer
-    from helpers.paper.archive import write_json
+    from helpers.paper.archive import made_by, write_json
 
     torch.set_num_threads(1)  # the last bits of a sum depend on how many share it
     start = time.perf_counter()
@@ -117,9 +115,7 @@ def measure(group, options, own):
     report = transfer.measured(group, options.images, options.out, own.device)
     torchrun = f"torchrun --nproc-per-node {own.size} -m" if own.size > 1 else "python -m"
     report["run"] = {
-        "command": f"{torchrun} helpers.paper {options.what} --images {options.images}",
-        "machine": describe(own.device, 1),
-        "date": date.today().isoformat(),
+        **made_by(f"{torchrun} helpers.paper {options.what} --images {options.images}", own.device),
         "processes": own.size,
         "attack seconds of one process": round(attacks.seconds(runs, options.images, options.out, own.device)),
         "seconds of the last start": round(time.perf_counter() - start),

@@ -2,9 +2,12 @@
 
 import json
 import os
+from datetime import date
 from pathlib import Path
 
 import torch
+
+from helpers.benchmark.report import describe
 
 KEPT = Path(__file__).parents[1] / "data" / "paper"  # the reports that come with the package
 
@@ -42,16 +45,21 @@ class Archive:
         os.replace(draft, path)
 
     def load(self, chunk):
-        """The tensors of a chunk, on the CPU."""
-        return torch.load(self._path(chunk), map_location="cpu", weights_only=True)
+        """The tensors of a chunk, on the CPU; what is not looked at is not read."""
+        return torch.load(self._path(chunk), map_location="cpu", weights_only=True, mmap=True)
 
     def _path(self, chunk):
         return self.folder / f"{chunk[0]:05}-{chunk[1]:05}.pt"
 
 
 def stored(name):
-    """A report that comes with the package, by its file's name; its "run" says by which command it was made."""
+    """A report that comes with the package, by its file's name; it says by which command it was made."""
     return json.loads((KEPT / name).read_text(encoding="utf-8"))
+
+
+def made_by(command, device="cpu", threads=1):
+    """What every report says of its making: the command, the machine, and the date."""
+    return {"command": command, "machine": describe(device, threads), "date": date.today().isoformat()}
 
 
 def write_json(content, path):

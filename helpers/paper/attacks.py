@@ -111,9 +111,9 @@ def answered(run, chunk, device):
     return {**answers, "seconds": time.perf_counter() - start}
 
 
-def found(run, chunk, out, device):
-    """The AttackResult of a chunk that ``out`` holds."""
-    answers = run.archive(out, device).load(chunk)
+def found(run, chunk, archive):
+    """The AttackResult of a chunk that ``archive``, the run's, holds."""
+    answers = archive.load(chunk)
     images, _, targets = (part[slice(*chunk)] for part in digits(run.split))
     result = result_of(images, answers["adversarial"], targets, answers["success"], answers["c"])
     return replace(result, evaluations=answers["evaluations"], forwards=answers["forwards"])
@@ -121,5 +121,5 @@ def found(run, chunk, out, device):
 
 def seconds(runs, count, out, device):
     """What the attacks on ``count`` images took, in seconds of one process, however many there were."""
-    kept = [(run.archive(out, device), chunk) for run in runs for chunk in chunks(count)]
-    return sum(archive.load(chunk)["seconds"] for archive, chunk in kept)
+    archives = [run.archive(out, device) for run in runs]
+    return sum(archive.load(chunk)["seconds"] for archive in archives for chunk in chunks(count))

@@ -6,15 +6,13 @@ changes one of these, or the training, or what is shown. Each is saved when it i
 
 import json
 import time
-from datetime import date
 
 import torch
 from tqdm import tqdm
 
 from helpers.benchmark.measure import Interrupt
-from helpers.benchmark.report import describe
 from helpers.paper import attacks, other_attacks, published, retrained, shown, tables
-from helpers.paper.archive import write_json
+from helpers.paper.archive import made_by, write_json
 
 FILE = "differences.json"
 
@@ -42,12 +40,8 @@ def differences(count, out, device="cpu"):
             report[name] = experiment(count, out, device)
             interrupt.check()  # an attack returns early at Ctrl-C: such an experiment is not whole
             report["seconds"][name] = round(time.perf_counter() - start, 1)
-            report["run"] = {
-                "command": f"python -m helpers.paper differences --images {count}",
-                "machine": describe(device, 1),
-                "date": date.today().isoformat(),
-                "seconds": round(sum(report["seconds"].values())),
-            }
+            command = f"python -m helpers.paper differences --images {count}"
+            report["run"] = {**made_by(command, device), "seconds": round(sum(report["seconds"].values()))}
             write_json(report, path)
     if not set(EXPERIMENTS) <= set(report["seconds"]):
         raise KeyboardInterrupt

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from helpers.digits import training
 from helpers.digits.networks import untrained
-from helpers.digits.training import SEED
 
 NEGLIGIBLE = 1e-8  # of the largest variance: a principal axis with less holds rounding errors
 
@@ -66,11 +66,8 @@ def before_training(name):
 
     (The autoencoder's training also set its hidden offsets, all to one number. No unit's order of images knows.)
     """
-    network, generator = untrained(name), torch.Generator().manual_seed(SEED)
-    for part in network:
-        if isinstance(part, nn.Linear | nn.Conv2d):
-            nn.init.xavier_normal_(part.weight, generator=generator)
-            nn.init.zeros_(part.bias)
+    network = untrained(name)
+    training.first_weights(*(part for part in network if isinstance(part, nn.Linear | nn.Conv2d)))
     return network.eval().requires_grad_(False)
 
 

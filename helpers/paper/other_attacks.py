@@ -12,8 +12,7 @@ from helpers.adversarial.objective import succeeds
 from helpers.adversarial.result import result_of
 from helpers.baselines.exact import exact_linear
 from helpers.paper import attacks
-from helpers.paper.shown import NETWORKS, counts, length, misled, whole
-from helpers.paper.transfer import mean
+from helpers.paper.shown import NETWORKS, counts, length, mean, misled, whole
 from helpers.solver.lbfgsb import minimize
 
 NETWORK = "FC100-100-10"

@@ -5,7 +5,6 @@ from scipy.stats import norm
 
 from helpers.paper import attacks
 from helpers.paper.published import TABLE_1
-from helpers.paper.transfer import mean
 
 NETWORKS = tuple(TABLE_1)
 SCALES = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 5 / 3, 1.8, 2.0, 2.5, 3.0)
@@ -21,7 +20,15 @@ def misled(network, images, labels):
 
 def counts(images, labels, networks=NETWORKS, device="cpu"):
     """For each of the networks, by name, the number of images that it gives another label than theirs."""
+    images, labels = images.to(device), labels.to(device)
     return [int(misled(attacks.network_of(name, device), images, labels).sum()) for name in networks]
+
+
+def mean(values):
+    """The mean of numbers and the standard error of that mean."""
+    values = torch.tensor(values, dtype=torch.float64)
+    error = values.std() / len(values) ** 0.5 if len(values) > 1 else torch.tensor(0.0)
+    return {"mean": values.mean().item(), "standard error": error.item()}
 
 
 def whole(result):

@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 import time
-from datetime import date
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -17,11 +16,9 @@ from urllib.request import urlopen
 import torch
 from tqdm.auto import tqdm
 
-from helpers.benchmark.report import describe
-from helpers.paper import spectral
-from helpers.paper.archive import write_json
+from helpers.paper import archive, spectral
 
-STORED = Path(__file__).parents[1] / "data" / "paper" / "table5.json"
+FILE = "table5.json"
 SEED, DEVIATION = 0, 0.01
 # name: (shape of the weights, (H, W) of the input, stride, padding, the paper's value)
 PAPER = {
@@ -40,15 +37,15 @@ TRAINED = dict(
 )
 
 
-def table5(out=STORED):
+def table5(out):
     """Computes the norms, a minute or two on one core, and returns the report, a dictionary; ``table`` shows it.
 
-    out: the JSON file. It is written, whole, after every layer; the same call goes on from there, and where all layers
-    are done it only looks for the trained weights again, if they were missing.
+    out: a folder. The report there is written, whole, after every layer; the same call goes on from there, and where
+    all layers are done it only looks for the trained weights again, if they were missing.
     """
-    out, start = Path(out), time.perf_counter()
-    report = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {"seconds": 0, "initial": {}}
-    report |= {"command": "python -m helpers.paper table5", "seed": SEED, "deviation": DEVIATION}
+    path, start = Path(out) / FILE, time.perf_counter()
+    report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"seconds": 0, "initial": {}}
+    report |= {"seed": SEED, "deviation": DEVIATION}
     before = report["seconds"]
     try:
         trained, report["message"] = trained_weights(), None
@@ -61,15 +58,15 @@ def table5(out=STORED):
         weight = initial(name) if kind == "initial" else trained[name]
         report[kind][name] = {"shape": list(weight.shape), "norm": norm(name, weight)}
         report["seconds"] = round(before + time.perf_counter() - start, 1)
-        report |= {"date": date.today().isoformat(), "machine": describe("cpu", torch.get_num_threads())}
-        write_json(report, out)
-    write_json(report, out)
+        report |= archive.made_by("python -m helpers.paper table5", threads=torch.get_num_threads())
+        archive.write_json(report, path)
+    archive.write_json(report, path)
     return report
 
 
 def stored():
     """The report that is stored with the course."""
-    return json.loads(STORED.read_text(encoding="utf-8"))
+    return archive.stored(FILE)
 
 
 def initial(name):

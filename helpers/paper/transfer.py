@@ -11,9 +11,10 @@ from tqdm import tqdm
 from helpers.adversarial.result import by_image
 from helpers.baselines.noise import noisy
 from helpers.digits.mnist import load_mnist
-from helpers.digits.networks import halves
+from helpers.digits.networks import error, halves
 from helpers.paper import attacks
 from helpers.paper.published import NOISE_2, NOISE_4, TABLE_1, TABLE_3
+from helpers.paper.shown import counts, mean
 
 AMPLIFIED = 0.1  # the root mean square to which table 4 enlarges the changes
 # The images that each group of networks is attacked on: the paper's table 1 counts distortions on the training set, and
@@ -67,7 +68,7 @@ def measured(group, count, out, device="cpu"):
         "split": split,
         "images": count,
         "errors": errors(networks, group),
-        "clean": _wrong(networks, images, labels, device),
+        "clean": counts(images, labels, networks, device),
         "noise": {str(stddev): _noise(networks, images, labels, stddev, device) for stddev in noises},
         "made for": {setting: {} for setting in attacks.SETTINGS},
     }
@@ -82,10 +83,9 @@ def errors(networks, group):
     P1 and P2 and "test"."""
     train, test = (load_mnist(split) for split in ("train", "test"))
     splits = {"train": train, "test": test} if group == "all digits" else {**halves(*train), "test": test}
-    wrong = {split: (_wrong(networks, *data), len(data[1])) for split, data in splits.items()}
     return {
-        network: {split: 100 * wrong[split][0][i] / wrong[split][1] for split in splits}
-        for i, network in enumerate(networks)
+        network: {split: error(attacks.network_of(network), *data) for split, data in splits.items()}
+        for network in networks
     }
 
 
@@ -94,13 +94,14 @@ def _row(run, networks, count, out, device, bar):
     was found is shown as it is, and its distortion left out."""
     wrong, distortions, sizes = {}, [], []
     successes, evaluations = 0, 0
+    archive = run.archive(out, device)
     for chunk in attacks.chunks(count):
         images, labels, _ = (part[slice(*chunk)] for part in attacks.digits(run.split))
-        result = attacks.found(run, chunk, out, device)
+        result = attacks.found(run, chunk, archive)
         shown = variants(images, result, seed=chunk[0])
         for name, changed in shown.items():
-            counts = _wrong(networks, changed, labels, device)
-            wrong[name] = [a + b for a, b in zip(wrong.get(name, [0] * len(networks)), counts, strict=True)]
+            more = counts(changed, labels, networks, device)
+            wrong[name] = [a + b for a, b in zip(wrong.get(name, [0] * len(networks)), more, strict=True)]
         distortions += result.distortion[result.success].tolist()
         sizes += _distortion(shown["amplified"] - images).tolist()
         successes += int(result.success.sum())
@@ -121,27 +122,9 @@ def _noise(networks, images, labels, stddev, device):
     clipped = noisy(images, stddev=stddev, seed=attacks.SEED)
     return {
         "distortion": mean(_distortion(clipped - images).tolist()),
-        "clipped": _wrong(networks, clipped, labels, device),
-        "not clipped": _wrong(networks, images + noise, labels, device),
+        "clipped": counts(clipped, labels, networks, device),
+        "not clipped": counts(images + noise, labels, networks, device),
     }
-
-
-def _wrong(networks, images, labels, device="cpu"):
-    """For each of the networks the number of images that it does not give their label."""
-    counts = []
-    with torch.no_grad():
-        for name in networks:
-            network = attacks.network_of(name, device)
-            pieces = zip(images.split(attacks.CHUNK), labels.split(attacks.CHUNK), strict=True)
-            counts.append(sum(int((network(x.to(device)).argmax(1).cpu() != y).sum()) for x, y in pieces))
-    return counts
-
-
-def mean(values):
-    """The mean of numbers and the standard error of that mean."""
-    values = torch.tensor(values, dtype=torch.float64)
-    error = values.std() / len(values) ** 0.5 if len(values) > 1 else torch.tensor(0.0)
-    return {"mean": values.mean().item(), "standard error": error.item()}
 
 
 def _distortion(r):

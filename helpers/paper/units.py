@@ -7,20 +7,19 @@ network.
 
 import json
 import time
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from helpers.benchmark.report import describe
 from helpers.digits.mnist import load_mnist
 from helpers.digits.networks import PARTS, RECIPES, load_network, weights_path
+from helpers.paper import archive
 from helpers.paper import directions as d
-from helpers.paper.archive import write_json
+from helpers.paper.attacks import parted
 
-STORED = Path(__file__).parents[1] / "data" / "paper" / "units.json"
+FILE = "units.json"
 DRAWS = 500  # directions of each kind, or all units where a layer has fewer
 AXES = 16  # leading principal axes, each taken in both of its directions
 SHARE = 0.99  # of the variance: what the whitened directions are made of. The axes of the rest are mostly noise
@@ -73,8 +72,8 @@ def available():
 
 def network_of(name):
     """The trained network and the same before its training, float64, by one of the names that ``available`` gives."""
-    recipe, _, part = name.partition(" ")
-    return load_network(recipe, part=part or None).double(), d.before_training(recipe).double()
+    recipe, part = parted(name)
+    return load_network(recipe, part=part).double(), d.before_training(recipe).double()
 
 
 def some_units(width, draws):
@@ -182,7 +181,7 @@ def run(out, images=10_000, draws=DRAWS, networks=None):
     since their top images were not unique, and the ``overlap`` of two sets. Raises ValueError where the file holds a
     run with other images or draws.
     """
-    path, settings = Path(out) / "units.json", {"images": images, "draws": draws}
+    path, settings = Path(out) / FILE, {"images": images, "draws": draws}
     report = {"settings": settings, "of_images": None, "layers": {}, "seconds": 0.0}
     if path.exists():
         report = json.loads(path.read_text(encoding="utf-8"))
@@ -215,16 +214,16 @@ def _timed(report, path, job):
     """Do the job, which adds to the report, and write the report: whole, or not at all."""
     start = time.perf_counter()
     job()
+    command = f"python -m helpers.paper units --images {report['settings']['images']}"
     report["seconds"] = round(report["seconds"] + time.perf_counter() - start, 1)
-    report["command"] = f"python -m helpers.paper units --images {report['settings']['images']}"
-    report["date"], report["machine"] = date.today().isoformat(), describe("cpu", torch.get_num_threads())
+    report.update(archive.made_by(command, threads=torch.get_num_threads()))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(report, path)
+    archive.write_json(report, path)
 
 
 def stored():
     """The report of the run that lesson 09 shows."""
-    return json.loads(STORED.read_text(encoding="utf-8"))
+    return archive.stored(FILE)
 
 
 def table(report, k=SIZES[0]):

@@ -9,7 +9,7 @@ with D the diagonal and Λ the strictly lower triangle of SᵀY in the order in 
 
 import torch
 
-from helpers.solver.rows import kept
+from helpers.solver.rows import shrink
 
 
 class Memory:
@@ -85,8 +85,7 @@ class Memory:
 
     def keep(self, moves):
         """Drop the rows that go."""
-        for name, tensor in zip(self._STATE, kept(moves, *(getattr(self, n) for n in self._STATE)), strict=True):
-            setattr(self, name, tensor)
+        shrink(self, self._STATE, moves)
 
     def part(self, rows):
         """The memory of a slice of the rows: a view, which shares everything."""

@@ -17,7 +17,7 @@ from helpers.solver.cauchy_point import cauchy_point
 from helpers.solver.compact import Memory
 from helpers.solver.inputs import check_problem
 from helpers.solver.line_search import begun, told
-from helpers.solver.rows import kept, merged, moves
+from helpers.solver.rows import kept, merged, moves, shrink
 from helpers.solver.subspace import into_the_box, subspace_step
 
 RUNNING, _GRADIENT, _REDUCTION, _ROUNDING, _ITERATIONS, _EVALUATIONS, _ABNORMAL, _NOT_FINITE = range(8)
@@ -145,8 +145,7 @@ class Solver:
     def keep(self, moves):
         """Drop the rows that go."""
         names = "x trial value g p ftol bounded boxed code iterations evaluations starting anew moved search".split()
-        for name, part in zip(names, kept(moves, *(getattr(self, name) for name in names)), strict=True):
-            setattr(self, name, part)
+        shrink(self, names, moves)
         self.box.keep(moves)
         self.memory.keep(moves)
 

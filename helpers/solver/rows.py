@@ -31,6 +31,12 @@ def moves(gone, rows, device):
     return Moves(torch.tensor(sources, device=device).long(), torch.tensor(places, device=device).long(), count)
 
 
+def shrink(owner, names, moves):
+    """Drop the rows that go from the attributes ``names`` of ``owner``."""
+    for name, part in zip(names, kept(moves, *(getattr(owner, name) for name in names)), strict=True):
+        setattr(owner, name, part)
+
+
 def kept(moves, *tensors):
     """Each of the ``tensors`` (rows, ...), or tuples of them, without the rows that go. They are written over."""
     found = []

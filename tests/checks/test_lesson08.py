@@ -1,7 +1,5 @@
-"""Lesson 08's checks: the lesson's own solutions pass, and each classic mistake is told by name."""
+"""Lesson 08's checks: each classic mistake is told by name."""
 
-import subprocess
-import sys
 from functools import partial
 
 import notebook_tools
@@ -14,32 +12,7 @@ from scipy.stats import binomtest, norm
 from verdicts import assert_caught, said
 
 PATH = NOTEBOOKS / "08_one_perturbation_many_networks.ipynb"
-NAMES = ["amplified", "error_matrix", "wilson"]
 written = partial(notebook_tools.written, PATH, scope={"torch": torch})
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_lessons_solution_is_correct(capsys, name):
-    assert said(capsys, name, written(name)).startswith(f"{name}: correct - ")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_stub_is_not_attempted(capsys, name):
-    assert said(capsys, name, written(name, tag="exercise")).startswith(f"{name}: not attempted yet")
-
-
-def test_the_checks_are_there_without_torch():
-    code = "import sys; from helpers import checks; checks.wilson; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_the_readers_random_numbers_are_left_alone(capsys):
-    torch.manual_seed(8)
-    expected = torch.rand(3)
-    torch.manual_seed(8)
-    for name in NAMES:
-        said(capsys, name, written(name))
-    assert torch.equal(torch.rand(3), expected)
 
 
 def table(of):

@@ -1,7 +1,5 @@
-"""Lesson 10's checks: the lesson's own solutions pass, right answers of another form too, and each mistake is named."""
+"""Lesson 10's checks: right answers of another form pass, and each mistake is named."""
 
-import subprocess
-import sys
 from functools import partial
 
 import notebook_tools
@@ -13,32 +11,7 @@ from torch.nn.functional import conv2d
 from verdicts import assert_caught, said
 
 PATH = NOTEBOOKS / "10_how_much_can_a_layer_amplify.ipynb"
-NAMES = ["certificate", "circular_norm", "power_iteration"]
 written = partial(notebook_tools.written, PATH, scope={"torch": torch})
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_lessons_solution_is_correct(capsys, name):
-    assert said(capsys, name, written(name)).startswith(f"{name}: correct - ")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_stub_is_not_attempted(capsys, name):
-    assert said(capsys, name, written(name, tag="exercise")).startswith(f"{name}: not attempted yet")
-
-
-def test_the_checks_are_there_without_torch():
-    code = "import sys; from helpers import checks; checks.certificate; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_the_readers_random_numbers_are_left_alone(capsys):
-    torch.manual_seed(6)
-    expected = torch.rand(3)
-    torch.manual_seed(6)
-    for name in NAMES:
-        said(capsys, name, written(name))
-    assert torch.equal(torch.rand(3), expected)
 
 
 # --- power iteration ---

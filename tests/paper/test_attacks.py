@@ -45,7 +45,7 @@ def test_a_name_has_a_part_or_none():
 def test_what_is_kept_is_the_attacks_answer(halves_run):
     out, _ = halves_run
     run = transfer.runs("halves")[0]
-    kept = attacks.found(run, (0, 20), out, "cpu")
+    kept = attacks.found(run, (0, 20), run.archive(out, "cpu"))
     images, _, targets = (part[:20] for part in attacks.digits(run.split))
     direct = attack(attacks.network_of(run.network), images, targets, progress=False)
     assert torch.equal(kept.success, direct.success) and torch.equal(kept.targets, direct.targets)

@@ -67,7 +67,7 @@ def test_before_training_the_weights_are_those_that_training_starts_from():
     for name in ("FC100-100-10", "CNN"):
         raw, again = d.before_training(name), d.before_training(name)
         layers = [part for part in load_network(name) if isinstance(part, nn.Linear | nn.Conv2d)]
-        training._start(*layers)
+        training.first_weights(*layers)
         ours = [part for part in raw if isinstance(part, nn.Linear | nn.Conv2d)]
         assert all(torch.equal(a.weight, b.weight) for a, b in zip(ours, layers, strict=True))
         assert all(torch.equal(a, b) for a, b in zip(raw.parameters(), again.parameters(), strict=True))

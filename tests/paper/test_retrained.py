@@ -30,7 +30,7 @@ def test_another_start_is_another_network_of_the_same_pixels(tmp_path):
     order = retrained.start_order(784)
     assert torch.equal(order.sort().values, torch.arange(784)) and (order == torch.arange(784)).sum() < 10
     start = untrained(retrained.NETWORK)
-    training._start(start[0], start[2], start[4])
+    training.first_weights(start[0], start[2], start[4])
     never = DATA[0].amax(0) == 0  # pixels without ink in any of the images: only the decay has moved their weights
     put, drawn = other[0].weight[:, order][:, never[order]], start[0].weight[:, never[order]]
     assert torch.nn.functional.cosine_similarity(put.flatten(), drawn.flatten(), dim=0) > 0.5  # 0.8; by chance 0.01

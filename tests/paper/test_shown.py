@@ -58,3 +58,8 @@ def test_the_misled_are_those_of_a_plain_loop():
     alone = [int(network(x[None]).argmax()) != int(y) for x, y in zip(IMAGES, LABELS, strict=True)]
     assert shown.misled(network, IMAGES, LABELS).tolist() == alone and 0 < sum(alone) < 40
     assert shown.counts(IMAGES, LABELS, ("FC10(1)",)) == [sum(alone)]
+
+
+def test_a_mean_has_its_standard_error():
+    assert shown.mean([1.0, 3.0]) == pytest.approx({"mean": 2, "standard error": 1})
+    assert shown.mean([2.0]) == {"mean": 2, "standard error": 0}

@@ -68,12 +68,12 @@ def test_a_run_goes_on_where_it_was_and_leaves_the_trained_column_empty(offline,
     small = {"conv5": table5.PAPER["conv5"], "fc3": table5.PAPER["fc3"]}
     small["conv5"] = ((2, 3, 3, 3), *small["conv5"][1:])
     monkeypatch.setattr(table5, "PAPER", small)
-    whole = table5.table5(out)
-    assert json.loads(out.read_text()) == whole and not list(tmp_path.glob("*.part"))
+    whole = table5.table5(tmp_path)
+    assert json.loads(out.read_text()) == whole and not list(tmp_path.glob("*.draft"))
     cut = json.loads(out.read_text())
     cut["initial"] = {"conv5": {"shape": [2, 3, 3, 3], "norm": -1.0}}  # a value that only the file can know
     out.write_text(json.dumps(cut))
-    again = table5.table5(out)
+    again = table5.table5(tmp_path)
     assert again["initial"]["conv5"]["norm"] == -1 and again["initial"]["fc3"] == whole["initial"]["fc3"]
     shown = table5.table(whole)
     assert (

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from helpers import load_mnist, load_network
+from helpers.paper import archive, units
 from helpers.paper import directions as d
-from helpers.paper import units
 
 FEW = {"images": 400, "draws": 12, "networks": ["FC100-100-10"]}
 
@@ -115,7 +115,7 @@ def test_some_units_are_different_ones_and_all_where_there_are_few():
 
 
 def test_a_network_of_a_half_can_be_named(monkeypatch):
-    monkeypatch.setattr(units, "weights_path", lambda name, part: units.STORED)  # as if all were there
+    monkeypatch.setattr(units, "weights_path", lambda name, part: archive.KEPT)  # as if all were there
     assert {"FC100-100-10", "FC100-100-10 P1", "FC123-456-10 P1", "CNN"} <= set(units.available())
     assert not any(name.startswith("FC10(") for name in units.available())
     with pytest.raises(FileNotFoundError, match=r"FC200-200-10\.P2\.pt"):
