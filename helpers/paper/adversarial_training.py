@@ -7,23 +7,18 @@ alone, about 1.3% with dropout. Then the distortion that each trained network st
 
 import json
 from dataclasses import asdict
-from datetime import date
-from pathlib import Path
 
 import torch
 from scipy.stats import t as student
 
-from helpers.benchmark.report import describe
 from helpers.digits.mnist import load_mnist
 from helpers.digits.networks import error, untrained
 from helpers.digits.training import save
-from helpers.paper import robustness
-from helpers.paper.archive import Archive, write_json
+from helpers.paper import archive, robustness
 from helpers.paper.team import Team
 from helpers.paper.training import NAME, PLAN, Method, train
 
-FOLDER = Path(__file__).parents[1] / "data" / "paper"
-STORED = FOLDER / "adversarial_training.json"
+FILE = "adversarial_training.json"
 HELD_OUT = 6  # the last sixth of the training images, 10,000: what METHODS says was chosen on them
 METHODS = {
     "plain": Method(),
@@ -61,7 +56,7 @@ def adversarial_training(out, seeds=5, team=None, plan=PLAN, data=None, candidat
     data = data or {split: load_mnist(split) for split in ("train", "test")}
     made = {"methods": {name: _plain(method) for name, method in METHODS.items()}, "plan": asdict(plan)}
     if team.first:
-        Archive(out, {**made, "torch": torch.__version__})  # refuses a folder of other results
+        archive.Archive(out, {**made, "torch": torch.__version__})  # refuses a folder of other results
     team.told(None)
     for number, method in enumerate(candidates):
         if number % team.size == team.rank:
@@ -99,7 +94,7 @@ def _finished(stem, method, seed, data, plan):
         network, seconds = train(method, seed, data["train"], checkpoint, plan, f"{stem.name}, seed {seed}")
         save(network.state_dict(), weights)
         errors = {f"{split} error": error(network, *part) for split, part in data.items()}
-        write_json({"seed": seed, **errors, "cpu seconds": round(seconds, 1)}, record)
+        archive.write_json({"seed": seed, **errors, "cpu seconds": round(seconds, 1)}, record)
         checkpoint.unlink(missing_ok=True)
     return json.loads(record.read_text(encoding="utf-8"))
 
@@ -130,9 +125,7 @@ def _report(out, seeds, made, candidates, team):
     attacks = sum(row["cpu seconds"] for row in stands.values())
     launcher = f"torchrun --nproc-per-node {team.size} -m" if team.size > 1 else "python -m"
     return {
-        "command": f"{launcher} helpers.paper adversarial-training",
-        "date": date.today().isoformat(),
-        "machine": describe("cpu", 1),
+        **archive.made_by(f"{launcher} helpers.paper adversarial-training"),
         "processes": team.size,
         "hours of CPU": {"training": round(seconds / 3600, 2), "attacks on the trained": round(attacks / 3600, 2)},
         **made,
@@ -176,6 +169,13 @@ def table(report):
     return "\n".join(lines)
 
 
+def run_line(report):
+    """One sentence on how the report was made."""
+    training, attacks = report["hours of CPU"].values()
+    took = f"{training:.1f} hours of CPU for the trainings, {attacks:.1f} for the attacks"
+    return f"{report['command']}, {took}; {report['machine']}, {report['date']}."
+
+
 def stored():
-    """The report of the run that the lesson shows."""
-    return json.loads(STORED.read_text(encoding="utf-8"))
+    """The report that is stored with the course."""
+    return archive.stored(FILE)
