@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -72,21 +73,24 @@ def test_every_method_and_seed_is_there(run):
     assert report == json.loads(json.dumps(report)) and report["hours of CPU"]["training"] >= 0
 
 
-def test_killed_and_started_again_it_gives_the_same_numbers(run, tmp_path):
+def test_killed_three_times_and_started_again_it_gives_the_same_numbers(run, tmp_path):
     out, _ = run
-    script = tmp_path / "run.py"
+    script, killed = tmp_path / "run.py", tmp_path / "killed"
     script.write_text(SCRIPT)
-    command = [sys.executable, script, tmp_path / "killed"]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "killed").glob("pool for the input.0.checkpoint")) and time.monotonic() < deadline:
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "killed" / "pools for all three.1.json").exists()
+    command = [sys.executable, script, killed]
+    # In the first pool's training, in the last one's, and between the attacks on the trained networks.
+    moments = "pool for the input.0.checkpoint", "pools for all three.1.checkpoint", "plain.2 seeds.robustness.json"
+    for name in moments:
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 300
+        while not (killed / name).exists() and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert not (killed / "pools for all three.2 seeds.robustness.json").exists()
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    assert_same(out, tmp_path / "killed")
+    assert_same(out, killed)
 
 
 def test_two_processes_give_the_same_numbers(run, tmp_path):
@@ -127,7 +131,8 @@ def test_the_methods_were_candidates():
 
 def test_the_stored_run_is_of_these_methods():
     report = adversarial_training.stored()
-    assert report["methods"] == {
-        name: adversarial_training._plain(m) for name, m in adversarial_training.METHODS.items()
-    }
-    assert len(report["trainings"]["plain"]) >= 3 and report["command"].startswith("python -m helpers.paper")
+    methods = {name: adversarial_training._plain(method) for name, method in adversarial_training.METHODS.items()}
+    assert report["methods"] == methods and report["plan"] == asdict(adversarial_training.PLAN)
+    assert all([row["seed"] for row in rows] == [0, 1, 2, 3, 4] for rows in report["trainings"].values())
+    assert report["command"] == "python -m helpers.paper adversarial-training"
+    assert adversarial_training.run_line(report).startswith(f"{report['command']}, ")
