@@ -71,7 +71,9 @@ network. Lesson 11 says what was chosen how, and what the numbers mean.
 
 By {line_training}
 
+```text
 {training}
+```
 
 ## Table 5
 

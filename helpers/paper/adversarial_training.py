@@ -145,10 +145,11 @@ def interval(values):
 
 
 def table(report):
-    """The report as a Markdown table: test errors, the paired difference to weight decay, and the ‖r‖ needed."""
+    """The report as text: test errors, their paired differences to weight decay alone, and the mean ‖r‖ needed."""
     lines = [
-        f"| trained with | test error, % | less {BASE} alone | the paper | train error | to a random label | nearest |",
-        "|---" * 7 + "|",
+        f"{'':24} {'test':<11}  {'less weight':<12}  {'the':<10} {'train':>6}  {'‖r‖ to a':<11} {'nearest':>7}",
+        f"{'trained with':24} {'error, %':<11}  {'decay alone':<12}  {'paper':<10} {'error':>6}  "
+        f"{'random label':<11} {'label':>7}",
     ]
     base = [row["test error"] for row in report["trainings"][BASE]]
     for name, rows in report["trainings"].items():
@@ -156,16 +157,17 @@ def table(report):
         paired = interval([a - b for a, b in zip(test, base, strict=True)])
         train_error = interval([row["train error"] for row in rows])[0]
         stands = report["robustness"][name]
+        length = interval([row["norm"] for row in stands["targeted"]])
         cells = [
-            name,
-            "{:.2f} ± {:.2f}".format(*interval(test)),
-            "" if name == BASE else "{:+.2f} ± {:.2f}".format(*paired),
-            PAPER.get(name, ""),
-            f"{train_error:.2f}",
-            "{:.2f} ± {:.2f}".format(*interval([row["norm"] for row in stands["targeted"]])),
-            f"{stands['untargeted']['norm']:.2f}",
+            f"{name:24}",
+            "{:.2f} ± {:.2f} ".format(*interval(test)),
+            f"{'' if name == BASE else '{:+.2f} ± {:.2f}'.format(*paired):13}",
+            f"{PAPER.get(name, ''):10}",
+            f"{train_error:6.2f} ",
+            "{:.2f} ± {:.2f}".format(*length),
+            f"{stands['untargeted']['norm']:8.2f}",
         ]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(" ".join(cells).rstrip())
     return "\n".join(lines)
 
 
