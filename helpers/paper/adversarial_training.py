@@ -175,7 +175,7 @@ def run_line(report):
     """One sentence on how the report was made."""
     training, attacks = report["hours of CPU"].values()
     took = f"{training:.1f} hours of CPU for the trainings, {attacks:.1f} for the attacks"
-    return f"{report['command']}, {took}; {report['machine']}, {report['date']}."
+    return f"{report['command']}, {took}; {report['machine']}."
 
 
 def stored():

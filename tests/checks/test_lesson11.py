@@ -1,7 +1,5 @@
-"""Lesson 11's checks: its solutions pass, others written differently too, and mistakes are told by name."""
+"""Lesson 11's checks: right answers of another form pass, and each mistake is named."""
 
-import subprocess
-import sys
 from functools import partial
 
 import notebook_tools
@@ -14,33 +12,8 @@ from verdicts import assert_caught, said
 from helpers import attack, minimize
 
 PATH = NOTEBOOKS / "11_learning_from_mistakes.ipynb"
-NAMES = ["fgsm_loss", "new_examples"]
 SCOPE = {"torch": torch, "attack": attack, "cross_entropy": cross_entropy}
 written = partial(notebook_tools.written, PATH, scope=SCOPE)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_lessons_solution_is_correct(capsys, name):
-    assert said(capsys, name, written(name)).startswith(f"{name}: correct - ")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_stub_is_not_attempted(capsys, name):
-    assert said(capsys, name, written(name, tag="exercise")).startswith(f"{name}: not attempted yet")
-
-
-def test_the_checks_are_there_without_torch():
-    code = "import sys; from helpers import checks; checks.new_examples; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_the_readers_random_numbers_are_left_alone(capsys):
-    torch.manual_seed(6)
-    expected = torch.rand(3)
-    torch.manual_seed(6)
-    for name in NAMES:
-        said(capsys, name, written(name))
-    assert torch.equal(torch.rand(3), expected)
 
 
 # --- new_examples ---
