@@ -66,9 +66,10 @@ def adversarial_training(out, seeds=5, team=None, plan=PLAN, data=None, candidat
             if (seed + number) % team.size == team.rank:
                 finished(out, name, seed, data, plan)
     team.gathered(None)  # all networks are there
-    for number, name in enumerate(METHODS):
-        if number % team.size == team.rank:
-            _stands(out, name, seeds, data["test"])
+    for seed in range(seeds):
+        for number, name in enumerate(METHODS):
+            if (seed + number) % team.size == team.rank:
+                attacked(out, name, seed, data["test"])
     team.gathered(None)
     return _report(out, seeds, made, candidates, team) if team.first else None
 
@@ -99,9 +100,11 @@ def _finished(stem, method, seed, data, plan):
     return json.loads(record.read_text(encoding="utf-8"))
 
 
-def _stands(out, name, seeds, data=None):
-    networks = [_network(out, name, seed) for seed in range(seeds)]
-    return robustness.measured(networks, _network(out, "plain", 0), data, out / f"{name}.{seeds} seeds.robustness.json")
+def attacked(out, name, seed, data=None):
+    """What the network of a finished training stands, a dict (``robustness.measured``); attacked now where ``out`` does
+    not hold it yet. The first seed's networks are looked at more closely."""
+    plain = _network(out, "plain", 0) if seed == 0 else None
+    return robustness.measured(_network(out, name, seed), plain, data, out / f"{name}.{seed}.robustness.json")
 
 
 def _network(out, name, seed):
@@ -120,9 +123,10 @@ def _report(out, seeds, made, candidates, team):
     """What the finished trainings and attacks say together."""
     rows = {name: [finished(out, name, seed, None) for seed in range(seeds)] for name in METHODS}
     chosen_from = [{**_plain(method), **held_out(out, method, ((), ()))} for method in candidates]
-    stands = {name: _stands(out, name, seeds) for name in METHODS}
-    seconds = sum(row["cpu seconds"] for found in [*rows.values(), chosen_from] for row in found)
-    attacks = sum(row["cpu seconds"] for row in stands.values())
+    found = {name: [attacked(out, name, seed) for seed in range(seeds)] for name in METHODS}
+    stands = {name: {**of[0], "targeted": [row["targeted"] for row in of]} for name, of in found.items()}
+    seconds = sum(row["cpu seconds"] for trained in [*rows.values(), chosen_from] for row in trained)
+    attacks = sum(row["cpu seconds"] for of in found.values() for row in of)
     launcher = f"torchrun --nproc-per-node {team.size} -m" if team.size > 1 else "python -m"
     return {
         **archive.made_by(f"{launcher} helpers.paper adversarial-training"),

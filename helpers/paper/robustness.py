@@ -24,27 +24,22 @@ CHEAPER = 0.8  # times the price of the attack's answer: other starts must be ab
 NOISE = 0.3  # standard deviation of the noise of the noisy starts
 
 
-def measured(networks, plain, data, path):
-    """Attack the networks of one method, and write what is found to ``path`` as JSON unless it is there.
+def measured(network, plain, data, path):
+    """Attack a trained network, and write what is found to ``path`` as JSON unless it is there; returns a dict.
 
-    networks: of each seed, trained in one way; plain: the undefended one of the first seed. data: test images and
-    labels. Targets are random wrong labels. All networks are attacked towards these; the first one also towards any
-    wrong label, and from other starts. Returns a dict.
+    data: test images and labels. Targets are random wrong labels. Where ``plain``, an undefended network, is given, the
+    images are also attacked towards any wrong label, and towards their targets from other starts; None leaves that out.
     """
     if not path.exists():
         start = time.process_time()
         images, labels = (part[:IMAGES] for part in data)
         step = torch.randint(1, 10, labels.shape, generator=torch.Generator().manual_seed(SEED))
         targets = (labels + step) % 10
-        found = [attack(network, images, targets, sharpness=SHARPNESS) for network in networks]
-        report = {
-            "images": len(images),
-            "targeted": [
-                summary(result, network, images, labels) for result, network in zip(found, networks, strict=True)
-            ],
-            "untargeted": untargeted(networks[0], images, labels),
-            "other starts": again(networks[0], images, found[0], starts(images, targets, found[0], plain)),
-        }
+        found = attack(network, images, targets, sharpness=SHARPNESS)
+        report = {"images": len(images), "targeted": summary(found, network, images, labels)}
+        if plain is not None:
+            report["untargeted"] = untargeted(network, images, labels)
+            report["other starts"] = again(network, images, found, starts(images, targets, found, plain))
         write_json({**report, "cpu seconds": round(time.process_time() - start, 1)}, path)
     return json.loads(path.read_text(encoding="utf-8"))
 

@@ -79,7 +79,7 @@ def test_killed_three_times_and_started_again_it_gives_the_same_numbers(run, tmp
     script.write_text(SCRIPT)
     command = [sys.executable, script, killed]
     # In the first pool's training, in the last one's, and between the attacks on the trained networks.
-    moments = "pool for the input.0.checkpoint", "pools for all three.1.checkpoint", "plain.2 seeds.robustness.json"
+    moments = "pool for the input.0.checkpoint", "pools for all three.1.checkpoint", "plain.1.robustness.json"
     for name in moments:
         process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 300
@@ -88,7 +88,7 @@ def test_killed_three_times_and_started_again_it_gives_the_same_numbers(run, tmp
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-    assert not (killed / "pools for all three.2 seeds.robustness.json").exists()
+    assert not (killed / "pools for all three.1.robustness.json").exists()
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     assert_same(out, killed)
 

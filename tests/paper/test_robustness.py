@@ -74,8 +74,11 @@ def test_a_network_is_attacked_once_and_what_is_found_is_kept(task, found, tmp_p
     network, images, labels, _ = task
     monkeypatch.setattr(robustness, "IMAGES", 12)
     path = tmp_path / "kept.json"
-    report = robustness.measured([network, network], network, (images, labels), path)
-    assert report["images"] == 12 and len(report["targeted"]) == 2 and report == json.loads(path.read_text())
-    assert report["targeted"][0]["success"] == report["targeted"][0]["right"] and report["cpu seconds"] > 0
+    report = robustness.measured(network, network, (images, labels), path)
+    assert report["images"] == 12 and report == json.loads(path.read_text()) and report["cpu seconds"] > 0
+    assert report["targeted"]["success"] == report["targeted"]["right"] == report["untargeted"]["right"]
+    targeted = robustness.measured(network, None, (images, labels), tmp_path / "targeted.json")
+    assert targeted["targeted"] == report["targeted"]
+    assert targeted.keys() == report.keys() - {"untargeted", "other starts"}
     monkeypatch.setattr(robustness, "attack", None)
-    assert robustness.measured([], None, None, path) == report
+    assert robustness.measured(None, None, None, path) == report
