@@ -17,7 +17,7 @@ from helpers.digits.mnist import load_mnist
 from helpers.paper.archive import write_json
 from helpers.solver.lbfgsb import minimize
 
-IMAGES = 500  # the first test images
+IMAGES = 200  # the first test images
 SHARPNESS = (1, 8, 64)
 SEED = 2013
 CHEAPER = 0.8  # times the price of the attack's answer: other starts must be able to reach the label
