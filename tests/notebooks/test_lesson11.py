@@ -32,8 +32,8 @@ def test_the_errors_are_those_of_the_stored_run():
         f"With weight decay alone our networks err on {error[BASE]:.2f}% of the test digits",
         f"with pools for the input and both hidden layers on {error[ALL]:.2f}%",
         f"(FGSM): it lowers the error to {error[FGSM]:.2f}%",
-        f"{error['plain']:.2f}% of the test digits are wrong without either, {error[BASE]:.2f}% with weight decay alone, "
-        f"and {error['dropout']:.2f}% with both",
+        f"{error['plain']:.2f}% of the test digits are wrong without either, {error[BASE]:.2f}% with weight decay "
+        f"alone, and {error['dropout']:.2f}% with both",
         f"it lowers it from {error[BASE]:.2f}% to {error[FGSM]:.2f}% on average, in every seed",
         f"{error[ALL]:.2f}% with all three and {error[BASE]:.2f}% with weight decay alone",
     )
@@ -65,7 +65,8 @@ def test_the_training_errors_and_the_shares_are_those_of_the_stored_run():
     report = adversarial_training.stored()
     error = {name: mean(rows, "train error") for name, rows in report["trainings"].items()}
     assert_said(
-        f"{error[POOLS[0]]:.2f}% of them are wrong with the input's pool and {error[BASE]:.2f}% with weight decay alone",
+        f"{error[POOLS[0]]:.2f}% of them are wrong with the input's pool and {error[BASE]:.2f}% with weight decay "
+        "alone",
         f"with FGSM {error[FGSM]:.2f}% are wrong",
     )
     assert error[FGSM] > error[POOLS[0]]
