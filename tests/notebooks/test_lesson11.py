@@ -108,5 +108,5 @@ def test_looking_again_found_what_the_prose_says():
     assert_said(
         f"more than 1% shorter for more than {100 * worst:.1f}% of the digits",
         f"on average at most {100 * gain:.1f}% shorter than the attack's answer",
-        f"still mislead only {min(misled):.0f} to {max(misled):.0f}% of the digits",
+        f"still mislead only {min(misled):.1f} to {max(misled):.1f}% of the digits",
     )
