@@ -88,7 +88,7 @@ def test_the_lengths_are_those_of_the_stored_run():
         f"grows from {norm[BASE]:.2f} to {norm[ALL]:.2f} with the pools and to {norm[FGSM]:.2f} with FGSM",
         f"from {norm[BASE]:.2f} with weight decay alone to {norm[POOLS[0]]:.2f} with the input's pool, "
         f"{norm[ALL]:.2f} with all three and {norm[FGSM]:.2f} with FGSM",
-        f"A pool for the first hidden layer gives {norm[POOLS[1]]:.2f}, and one for the second {norm[POOLS[2]]:.2f}",
+        f"a pool for the first hidden layer gives {norm[POOLS[1]]:.2f}, and one for the second {norm[POOLS[2]]:.2f}",
         f"over the first {found['plain']['images']} test digits",
     )
     for entry in found.values():
