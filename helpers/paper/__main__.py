@@ -6,7 +6,7 @@ differences           why these are not the paper's: each choice that it leaves 
 figures1and2, units   section 3: the images highest along units and along random directions, drawn, and counted
 table5                section 4.3: the operator norms of AlexNet's layers
 all                   all of these
-adversarial-training  section 4.2: eight ways to train, five networks each, and the attacks on them (HOURS)
+adversarial-training  section 4.2: eight ways to train, five networks each, and attacks on them (about an hour)
 
 Everything is saved in --out as it goes. After Ctrl-C, or a kill, the same command goes on from there. Many processes
 share the attacks of tables 1 to 4, and the trainings, where torchrun starts them:
@@ -24,7 +24,7 @@ MOST = 10_000  # images a network: all of the test set, the first sixth of the t
 GROUP = {"table1": "all digits", "table2": "all digits", "table3": "halves", "table4": "halves"}
 FILE = {"all digits": "tables1and2.json", "halves": "tables3and4.json"}
 ALONE = ("differences", "figures1and2", "units", "table5")  # done by one process
-TRAINING = "adversarial-training"  # it takes hours, so that "all" leaves it out
+TRAINING = "adversarial-training"  # it takes as long as the rest together, so that "all" leaves it out
 WHAT = [*GROUP, *ALONE, "all", TRAINING]
 
 
