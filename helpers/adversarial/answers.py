@@ -73,6 +73,10 @@ class Answers:
                 break
         return x, success
 
+    def reopen(self):
+        """Images whose searches have all ended without an answer are looked at anew."""
+        self.left[(self.left == 0) & ~self.already & torch.isinf(self.size)] = -1
+
     def result(self):
         """The AttackResult."""
         success = self.already | torch.isfinite(self.size)

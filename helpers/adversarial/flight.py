@@ -15,10 +15,6 @@ from helpers.solver.rows import merged, shrink
 
 PAIRS = 4  # the memory of the solver: more pairs cost more than they save here
 NEWTON = 2  # steps of Newton's method to the Cauchy point: one costs 2% less, and makes answers depend more on rounding
-# Each solve is a step of a search, from where the last one ended: a loose test does, and a finer one for the sharper
-# stages, whose loss hardly changes with c.
-FTOL, FTOL_SHARP = 5e-4, 1e-4
-ITERATIONS = 60  # of one solve: it ends what does not converge
 GAP = 5e-4  # an image is done when its ‖r‖ is within this of ‖r‖ at a c that fails: the lemma's bound for any smaller c
 SOLVES = 30  # of one image at one sharpness
 EVALUATIONS = 90  # of one image at one sharpness, once something is found: a hopeless bracket keeps no batch waiting
@@ -34,12 +30,17 @@ class Flight:
     and the c at which it was seen.
     """
 
+    # Each solve is a step of a search, from where the last one ended: a loose test does, and a finer one for the
+    # sharper stages, whose loss hardly changes with c.
+    FTOL, FTOL_SHARP = 5e-4, 1e-4
+    ITERATIONS = 60  # of one solve: it ends what does not converge
+
     def __init__(self, answers, norm, schedule, task):
         self.answers, self.classifier = answers, answers.classifier
         self.problem = PricedProblem(self.classifier, norm)
         self.gap = (1 + GAP) ** (2 if norm == "squared" else 1)
         self.schedule = answers.size.new_tensor(schedule)
-        self.ftol = answers.size.new_tensor([FTOL] + [FTOL_SHARP] * (len(schedule) - 1))
+        self.ftol = answers.size.new_tensor([self.FTOL] + [self.FTOL_SHARP] * (len(schedule) - 1))
         rows, device = len(task[0]), answers.size.device
         self.row, self.target, self.log_c = (part.clone() for part in task)
         self.image = answers.pixels(self.row)
@@ -50,7 +51,7 @@ class Flight:
         self.size, self.high_size, self.best_c = torch.zeros_like(self.log_c).repeat(3, 1)
         self.short = torch.full_like(self.log_c, torch.inf)
         self.best = Best(self.image, torch.inf)
-        options = Options(maxcor=PAIRS, ftol=FTOL, gtol=0.0, maxiter=ITERATIONS, newton=NEWTON)
+        options = Options(maxcor=PAIRS, ftol=self.FTOL, gtol=0.0, maxiter=self.ITERATIONS, newton=NEWTON)
         self.solver = Solver(self.image.clone(), Box(0.0, 1.0), options)
         self.solver.eps = max(self.solver.eps, torch.finfo(self.classifier.dtype).eps)
 

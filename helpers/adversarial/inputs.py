@@ -15,6 +15,8 @@ def check_inputs(network, images, targets=None, max_batch=None):
 
     Raises TypeError or ValueError, with one sentence, for anything that an attack could not honestly work with.
     """
+    if max_batch is not None and max_batch < 1:
+        raise ValueError(f"max_batch must be at least 1, got {max_batch}.")
     if not torch.is_tensor(images):
         raise TypeError(f"images must be a tensor, got {type(images).__name__}; use torch.as_tensor(images).")
     if not images.is_floating_point():
@@ -73,6 +75,28 @@ def check_schedule(sharpness):
     if list(schedule) != sorted(set(schedule)):
         raise ValueError(f"a sharpness schedule must increase, got {sharpness}.")
     return schedule
+
+
+def check_starts(starts, effort, efforts, norm, sharpness):
+    """The number of starts, or None for the paper's search; ``effort`` is one of the names in ``efforts``, or None.
+
+    Raises TypeError or ValueError.
+    """
+    if effort is not None:
+        if effort not in efforts:
+            raise ValueError(f"effort must be None or one of {', '.join(map(repr, efforts))}; got {effort!r}.")
+        if starts is not None or sharpness is not None:
+            raise ValueError("effort chooses starts and sharpness itself; pass either effort or these.")
+        starts = efforts[effort]
+    if starts is None:
+        return None
+    if isinstance(starts, bool) or not isinstance(starts, int):
+        raise TypeError(f"starts must be None or a whole number of starts, got {starts!r}.")
+    if starts < 1:
+        raise ValueError(f"starts must be at least 1, got {starts}.")
+    if norm != "squared":
+        raise ValueError('starts and effort need norm="squared": with c‖r‖ the sharp stages have no multiplier.')
+    return starts
 
 
 def check_norm(norm):

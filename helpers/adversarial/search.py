@@ -19,12 +19,14 @@ class Search:
     """All images of a call, of which as many are in flight as a pass may have: the looks between the ticks.
 
     answers: what is known of every image, which the search completes. norm: "squared" or "l2". schedule: the β of each
-    stage. A *task* is an image and the label that it is to be given.
+    stage. A *task* is an image and the label that it is to be given. coming, begin: the stream of tasks, and what flies
+    them, a kind of Flight; the paper's search unless given.
     """
 
-    def __init__(self, answers, norm, schedule):
+    def __init__(self, answers, norm, schedule, coming=None, begin=Flight):
         self.answers, self.classifier, self.norm, self.schedule = answers, answers.classifier, norm, schedule
-        self.coming, self.queue = tasks(self.classifier, answers, norm), []
+        self.coming, self.queue = coming or tasks(self.classifier, answers, norm), []
+        self.begin = begin
         self.finished, self.flight = [], ()
 
     def run(self, report=lambda finished: None):
@@ -32,7 +34,7 @@ class Search:
         self.report, ticks = report, 0
         task = self._take(self.classifier.at_once)
         if task:
-            self.flight = Flight(self.answers, self.norm, self.schedule, task)
+            self.flight = self.begin(self.answers, self.norm, self.schedule, task)
         while len(self.flight):
             self.flight.tick()
             ticks += 1

@@ -20,18 +20,20 @@ def tasks(classifier, answers, norm):
 
     Images that have their target already are marked so in ``answers``, and bring no task.
     """
-    for rows in _unanswered(answers, classifier.at_once):
-        row, target = _untargeted(classifier, answers, rows) if answers.free else _targeted(classifier, answers, rows)
+    for rows in unanswered(answers, classifier.at_once):
+        row, target = untargeted(classifier, answers, rows) if answers.free else targeted(classifier, answers, rows)
         for part in torch.arange(len(row), device=row.device).split(classifier.at_once) if len(row) else ():
             yield row[part], target[part], _first_log_c(classifier, answers, row[part], target[part], norm)
 
 
-def _unanswered(answers, at_once):
+def unanswered(answers, at_once):
+    """The numbers of the images that are not yet answered, in parts of at most ``at_once``."""
     rows = (answers.left != 0).nonzero().squeeze(1)
     return rows.split(at_once) if len(rows) else ()
 
 
-def _targeted(classifier, answers, rows):
+def targeted(classifier, answers, rows):
+    """(row, target) of the images ``rows`` that do not have their target yet; those that have are marked so."""
     target = answers.targets[rows]
     with torch.no_grad():
         there = succeeds(classifier(answers.pixels(rows)), target)
@@ -40,7 +42,8 @@ def _targeted(classifier, answers, rows):
     return rows[~there], target[~there]
 
 
-def _untargeted(classifier, answers, rows):
+def untargeted(classifier, answers, rows):
+    """(row, target) of the images ``rows``: each as often in turn as it has nearest wrong labels."""
     rivals = nearest_labels(classifier, answers.pixels(rows), min(RIVALS, classifier.classes - 1))
     answers.evaluations[rows] += 1
     answers.targets[rows], answers.left[rows] = rivals[:, 0], rivals.shape[1]

@@ -1,6 +1,7 @@
 """python -m helpers.benchmark: this attack beside SciPy's loop and other people's attacks, measured in one run.
 
 python -m helpers.benchmark launches: how many operations, waits of the host and network passes an attack needs.
+python -m helpers.benchmark frontier: how short a perturbation, for how many passes, on several networks.
 
 All attack the first correctly classified MNIST test images, target (label + 1) mod 10, network FC100-100-10. They take
 turns, round after round, so that whatever else the machine does meets all of them; the medians are printed. torch has
@@ -26,6 +27,10 @@ def main(arguments=None):
         from helpers.benchmark import launches
 
         return launches.main(arguments[1:])
+    if arguments[:1] == ["frontier"]:
+        from helpers.benchmark import frontier
+
+        return frontier.main(arguments[1:])
     options = parsed(arguments)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
@@ -50,16 +55,16 @@ def parsed(arguments):
     return options
 
 
-def task(count, device):
-    """The network, the first ``count`` test images that it classifies correctly, and the label after each one's own."""
+def task(count, device, name=NETWORK, first=0):
+    """The network, ``count`` test images from ``first`` on that it classifies correctly, and the label after each."""
     import torch
 
     from helpers import load_mnist, load_network
 
     if device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("torch sees no CUDA device here; leave --device out.")
-    network = load_network(NETWORK, device)
-    images, labels = (part.to(device) for part in load_mnist("test"))
+    network = load_network(name, device)
+    images, labels = (part[first:].to(device) for part in load_mnist("test"))
     with torch.no_grad():
         right = (network(images).argmax(1) == labels).nonzero().squeeze(1)[:count]
     return network, images[right], (labels[right] + 1) % 10

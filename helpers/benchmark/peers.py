@@ -58,26 +58,52 @@ def peers():
     return found, missing
 
 
+def curves():
+    """What the frontier has beside this attack: from a name to (run, quick). Who is not installed takes no part."""
+    found = {SCIPY: (lambda *task: baselines.scipy_lbfgsb(*task, progress=False), False)}
+    if find_spec("adv_lib"):
+        found |= {f"DDN, {n} steps": (_ddn(n), True) for n in (50, 100, 250, 500, 1000)}
+        found |= {f"PDGD, {n} steps": (_pdgd(n), True) for n in (100, 250, 500, 1000)}
+    if find_spec("botorch"):
+        found |= {peer.name: (peer.run, False) for peer in _botorch()}
+    return found
+
+
 def _adversarial_library():
+    _library()  # where it cannot be imported, that is said now
+    return [
+        Peer("DDN, 100 steps", _ddn(100)),
+        Peer("DDN, 1000 steps", _ddn(1000), quick=False),
+        Peer("PDGD, 1000 steps", _pdgd(1000), quick=False),
+    ]
+
+
+def _ddn(steps):
+    # levels=None: pixels are not rounded to 256 grey levels, since nobody else's are.
+    return _judged(lambda *task: _library().ddn(*task, targeted=True, steps=steps, levels=None), steps)
+
+
+def _pdgd(steps):
+    return _judged(lambda *task: _library().pdgd(*task, targeted=True, num_steps=steps), steps)
+
+
+def _judged(run, steps):
+    def judged(network, images, targets):
+        adversarial = run(network, images, targets).clamp(0, 1)  # x + r may leave the box by a rounding error
+        return assemble(network, images, adversarial, targets, None, torch.full_like(targets, steps))
+
+    return judged
+
+
+def _library():
+    """adv_lib.attacks."""
     try:
         import visdom  # noqa: F401
     except ImportError:
         sys.modules["visdom"] = ModuleType("visdom")  # adv_lib imports it, and uses it only to plot
-    from adv_lib.attacks import ddn, pdgd
+    from adv_lib import attacks
 
-    def peer(name, run, steps, quick):
-        def judged(network, images, targets):
-            adversarial = run(network, images, targets).clamp(0, 1)  # x + r may leave the box by a rounding error
-            return assemble(network, images, adversarial, targets, None, torch.full_like(targets, steps))
-
-        return Peer(name, judged, quick)
-
-    return [
-        # levels=None: pixels are not rounded to 256 grey levels, since nobody else's are.
-        peer("DDN, 100 steps", lambda *task: ddn(*task, targeted=True, steps=100, levels=None), 100, True),
-        peer("DDN, 1000 steps", lambda *task: ddn(*task, targeted=True, steps=1000, levels=None), 1000, False),
-        peer("PDGD, 1000 steps", lambda *task: pdgd(*task, targeted=True, num_steps=1000), 1000, False),
-    ]
+    return attacks
 
 
 def _botorch():

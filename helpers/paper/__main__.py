@@ -80,7 +80,7 @@ def alone(what, options):
         return f"drawn in {path}"
     from helpers.paper import table5
 
-    return table5.table(table5.table5(options.out))
+    return table5.text(table5.table5(options.out))
 
 
 def trained(options, own):

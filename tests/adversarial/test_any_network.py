@@ -108,6 +108,18 @@ def test_every_pass_is_bounded_and_counted(max_batch, targeted, any_network, dig
     assert result.success.all()
 
 
+@pytest.mark.parametrize("max_batch", [1, 7, None])
+@pytest.mark.parametrize("targeted", [True, False])
+def test_every_pass_of_several_starts_is_bounded_and_counted(max_batch, targeted, any_network, digits):
+    count = 4 if targeted else 1
+    images, targets = digits[0][:count], towards(any_network, digits[0][:count]) if targeted else None
+    counting = Counting(any_network).eval()
+    result = quiet(counting, images, targets, max_batch=max_batch, starts=4)
+    assert counting.largest <= (max_batch or 10**9)
+    assert result.evaluations.sum() + result.forwards.sum() == counting.rows
+    assert result.success.all() and honest(any_network, images, result)
+
+
 def test_many_images_stream_through_few_places(network, digits):
     few, many = quiet(network, *digits, max_batch=9), quiet(network, *digits)
     # Logits are rounded differently in another batch, and now and then a search then ends in another minimum.

@@ -298,3 +298,77 @@ def test_an_image_whose_logits_are_not_numbers_fails_alone():
     assert clean.success[others].sum() >= 3 and torch.equal(result.success[others], clean.success[others])
     # Rounding differs with the batch, and each answer is within GAP of its best: so two may be 1e-3 apart.
     assert torch.allclose(result.norm[others], clean.norm[others], rtol=4e-3)
+
+
+@pytest.fixture(scope="module", params=["quick", "thorough"])
+def with_effort(request, network, digits):
+    return request.param, quiet(network, *digits, effort=request.param)
+
+
+def test_with_effort_every_image_is_given_its_target_inside_the_box(with_effort, network, digits):
+    effort, result = with_effort
+    assert result.success.all() and keeps_its_promises(network, digits[0], result)
+    attacked = to_attack(network, *digits)
+    assert (result.c[attacked] > 0).all() and (result.norm[~attacked] == 0).all()
+    passes = (result.evaluations + result.forwards).float().mean()
+    assert passes < {"quick": 110, "thorough": 250}[effort]
+
+
+def test_effort_is_closer_than_the_search_at_the_same_price(with_effort, network, digits, record_property):
+    effort, result = with_effort
+    searched = quiet(network, *digits, sharpness=(1, 8, 64))
+    ratio = (result.norm.mean() / searched.norm.mean()).item()
+    record_property("measured", f"attack, {effort}, FC100-100-10: mean ‖r‖ {ratio:.4f} times that of β = 1, 8, 64")
+    assert ratio < {"quick": 1.002, "thorough": 1.0}[effort]
+
+
+def test_untargeted_with_starts(network, digits):
+    images, labels = digits[0][:8], network(digits[0][:8]).argmax(1)
+    result = quiet(network, images, effort="quick")
+    assert result.success.all() and keeps_its_promises(network, images, result)
+    assert (result.targets != labels).all()
+    assert (result.norm <= 1.01 * quiet(network, images).norm).all()
+
+
+def test_where_no_walk_arrives_the_papers_search_follows(network, digits, monkeypatch):
+    from helpers.adversarial import walk
+
+    monkeypatch.setattr(walk, "STEPS", 2)  # too few to meet the border
+    result = quiet(network, digits[0][:6], digits[1][:6], starts=1)
+    assert result.success.all() and keeps_its_promises(network, digits[0][:6], result)
+    assert result.evaluations.float().mean() > 40  # of the search at β = 1, 8, 64
+
+
+def test_starts_survive_ctrl_c(network, digits):
+    images, targets, calls, last = digits[0][:12], digits[1][:12], 0, float("inf")
+
+    def watched(x):
+        nonlocal calls
+        calls += 1
+        if calls == last:
+            raise KeyboardInterrupt
+        return network(x)
+
+    quiet(watched, images, targets, starts=2, max_batch=6)
+    last, calls = calls * 2 // 3, 0
+    with pytest.warns(UserWarning, match="interrupted"):
+        result = quiet(watched, images, targets, starts=2, max_batch=6)
+    assert keeps_its_promises(network, images, result) and 0 < result.success.sum() < 12
+    assert "found" in result.status and any(words.startswith("interrupted") for words in result.status)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"effort": "hard"}, "effort must be None or one of 'quick', 'thorough', 'exhaustive'"),
+        ({"effort": "quick", "starts": 3}, "effort chooses starts and sharpness itself"),
+        ({"effort": "quick", "sharpness": 8}, "effort chooses starts and sharpness itself"),
+        ({"starts": 0}, "starts must be at least 1"),
+        ({"starts": 2.0}, "a whole number of starts"),
+        ({"starts": True}, "a whole number of starts"),
+        ({"starts": 2, "norm": "l2"}, 'need norm="squared"'),
+    ],
+)
+def test_starts_and_efforts_that_cannot_be_used(options, words, network, digits):
+    with pytest.raises((TypeError, ValueError), match=words):
+        quiet(network, *digits, **options)
