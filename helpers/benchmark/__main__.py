@@ -1,6 +1,7 @@
 """python -m helpers.benchmark: this attack beside SciPy's loop and other people's attacks, measured in one run.
 
 python -m helpers.benchmark launches: how many operations, waits of the host and network passes an attack needs.
+python -m helpers.benchmark scaling: images a second against how many are attacked at once.
 
 All attack the first correctly classified MNIST test images, target (label + 1) mod 10, network FC100-100-10. They take
 turns, round after round, so that whatever else the machine does meets all of them; the medians are printed. torch has
@@ -12,6 +13,7 @@ import os
 import sys
 import time
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 
 from helpers.benchmark.report import NETWORK, describe, tables, write
@@ -22,10 +24,8 @@ ROUNDS, SOLVER_ROUNDS = 5, 3
 def main(arguments=None):
     """The command line; ``--help`` lists it."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["launches"]:
-        from helpers.benchmark import launches
-
-        return launches.main(arguments[1:])
+    if arguments[:1] in (["launches"], ["scaling"]):
+        return import_module(f"helpers.benchmark.{arguments[0]}").main(arguments[1:])
     options = parsed(arguments)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
