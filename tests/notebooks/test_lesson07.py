@@ -72,12 +72,16 @@ def test_a_row_that_has_ended_stays_where_it_is(lesson):
 
 def test_what_the_prose_says_of_the_hysteresis_is_what_the_cell_prints():
     odd, total = map(int, re.search(r"(\d+) of (\d+) digits: the largest c that succeeds differs", PRINTED).groups())
-    assert 1 <= odd <= total / 5 and "On this network it is rare" in PROSE
+    assert 1 <= odd <= total / 5 and "On this network such digits are rare" in PROSE
     up, down = map(float, re.search(r"‖r‖ = ([\d.]+), going down .*\n?.*?([\d.]+)\n", PRINTED).groups())
     assert up < 0.9 * down
+    found = float(re.search(r"attack, which searches from r = 0: ‖r‖ = ([\d.]+)", PRINTED)[1])
+    assert found > 1.05 * up and "starts at $r = 0$, misses the shorter answer" in PROSE
 
 
 def test_what_the_prose_says_of_the_stored_run_is_what_it_says():
+    passes = {(e["who"], e["size"]): e.get("passes") for e in scaling.summary(scaling.stored()["turns"])}
+    assert f"has {passes['float32', 10_000]:.0f} for 10,000 images" in PROSE
     rate = {(e["who"], e["size"]): e["rate"] for e in scaling.summary(scaling.stored()["turns"])}
     single = {size: rate["float32", size] for size in scaling.SIZES}
     assert single[1] < 3 * rate[scaling.SCIPY, 1] and "hardly faster than SciPy" in PROSE
