@@ -44,7 +44,8 @@ does, and take twice its time.
 `attack` with β = 1 on FC100-100-10, called with 1 to 10,000 test images, all of them in flight together. On a CPU a
 second is one of the process's own time on one thread, which does not run while other work has the processor. Even so,
 on a busy machine as this was, turns with few images differ by up to a factor of two. *Passes* is how often a call
-evaluates the network, on all rows that are left: as often as its slowest image asks. Lesson 07 says where the time goes.
+evaluates the network, on all rows that are left: as often as its slowest image asks. Lesson 07 says where the time
+goes.
 
 ![Images a second against the number of images attacked at once, in float32 and float64, and SciPy's loop](scaling.png)
 
