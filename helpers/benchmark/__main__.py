@@ -3,6 +3,7 @@
 python -m helpers.benchmark launches: how many operations, waits of the host and network passes an attack needs.
 python -m helpers.benchmark overhead: where each microsecond of an attack goes.
 python -m helpers.benchmark frontier: how short a perturbation, for how many passes, on several networks.
+python -m helpers.benchmark scaling: images a second against how many are attacked at once.
 
 All attack the first correctly classified MNIST test images, target (label + 1) mod 10, network FC100-100-10. They take
 turns, round after round, so that whatever else the machine does meets all of them; the medians are printed. torch has
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from helpers.benchmark.report import NETWORK, describe, tables, write
 
-OTHERS = ("launches", "overhead", "frontier")  # commands of their own, each in its module
+OTHERS = ("launches", "overhead", "scaling", "frontier")  # commands of their own, each in its module
 ROUNDS, SOLVER_ROUNDS = 5, 3
 
 

@@ -20,6 +20,7 @@ NAMES = {  # 01, 02 and 05 take their solutions from a run of the cells that com
     "03": ["attack_objective", "bfgs_update", "bisection_search", "keep_pair"],
     "04": ["compact", "initial_scale", "remember", "two_loop"],
     "06": ["attackable", "largest_c", "solve"],
+    "07": ["cauchy_points", "remember_rows", "together"],
     "08": ["amplified", "error_matrix", "wilson"],
     "09": ["difference_interval", "purity", "top_images"],
     "10": ["certificate", "circular_norm", "power_iteration"],
