@@ -1,7 +1,9 @@
-"""Write benchmark.md and benchmark.png in this folder from the stored run: ``python docs/benchmark.py``
+"""Write benchmark.md, benchmark.png and scaling.png in this folder from the stored runs: ``python docs/benchmark.py``
 
-The run itself: ``python -m helpers.benchmark --images 1000 --json helpers/data/benchmark.json``, with botorch and
-adv-lib installed. The text around the tables stands here.
+The runs: ``python -m helpers.benchmark --images 1000 --json helpers/data/benchmark.json``, with botorch and adv-lib
+installed; ``python -m helpers.benchmark scaling --json helpers/data/scaling.json``; and
+``python -m helpers.benchmark overhead --images 300 --json helpers/data/overhead.json``. The text around the tables
+stands here.
 """
 
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from helpers import figures
+from helpers.benchmark import overhead, scaling
 from helpers.benchmark.report import headline, stored, tables
 
 HERE = Path(__file__).resolve().parent
@@ -36,6 +39,33 @@ L-BFGS-B.
 With β raised in stages this attack finds shorter perturbations than with the paper's loss. DDN's 100 steps are over
 four times as fast as the paper's loss and end 0.2% longer. PDGD's 1000 steps end slightly shorter than the raised β
 does, and take twice its time.
+
+## How many at once
+
+`attack` with β = 1 on FC100-100-10, called with 1 to 10,000 test images, all of them in flight together. On a CPU a
+second is one of the process's own time on one thread, which does not run while other work has the processor. Even so,
+on a busy machine as this was, turns with few images differ by up to a factor of two. *Passes* is how often a call
+evaluates the network, on all rows that are left: as often as its slowest image asks. Lesson 07 says where the time
+goes.
+
+![Images a second against the number of images attacked at once, in float32 and float64, and SciPy's loop](scaling.png)
+
+{scaling_headline}
+
+{scaling_table}
+
+{scaling_sentence}
+
+## Where each microsecond goes
+
+For one evaluation of one image, on one thread. **µs** is the process's own time. **at full speed** is what the matrix
+products and convolutions of a part would take at the pace of one large product. **kB touched** is what its operations
+read and write, each for itself, and **by copying** how long a large copy takes for as much. So a part that takes as
+long as the copy is at the limit of memory, and gets faster only by touching less.
+
+{overhead_headline}
+
+{overhead_text}
 """
 # Where each name is written, in points from its dot: the dots of three attacks lie on one line.
 LABELS = {
@@ -64,8 +94,35 @@ def picture(entries, path):
     plt.close(figure)
 
 
+def scaling_picture(entries, path):
+    """Images a second against the number of images at once, for both dtypes, with the pace of SciPy's loop."""
+    figures.use_style()
+    figure, ax = plt.subplots(figsize=(7.2, 3.4), layout="constrained")
+    for name, colour, marker in (("float32", figures.RED, "o"), ("float64", figures.BLUE, "s")):
+        own = [e for e in entries if e["who"] == name]
+        ax.plot([e["size"] for e in own], [e["rate"] for e in own], marker=marker, ms=5, c=colour, label=name)
+    (pace,) = (e["rate"] for e in entries if e["who"] == scaling.SCIPY)
+    ax.axhline(pace, c=figures.GREY, ls="--", lw=1.2, label="SciPy's loop, image by image")
+    ax.set(
+        xscale="log", yscale="log", xlabel="images attacked at once (log scale)", ylabel="images a second (log scale)"
+    )
+    ax.legend(loc="upper left")
+    figure.savefig(path, dpi=150, metadata={"Software": None})
+    plt.close(figure)
+
+
 if __name__ == "__main__":
-    report = stored()
+    report, scaled = stored(), scaling.stored()
     picture(report["attacks"], HERE / "benchmark.png")
-    page = PAGE.format(headline=headline(report), tables=tables(report))
+    scaling_picture(scaling.summary(scaled["turns"]), HERE / "scaling.png")
+    measured = overhead.stored()
+    page = PAGE.format(
+        headline=headline(report),
+        tables=tables(report),
+        scaling_headline=headline(scaled),
+        scaling_table=scaling.table(scaled),
+        scaling_sentence=scaling.sentence(scaled),
+        overhead_headline=headline(measured),
+        overhead_text=overhead.text(measured),
+    )
     (HERE / "benchmark.md").write_text(page, encoding="utf-8")

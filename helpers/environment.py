@@ -17,7 +17,7 @@ def check():
     if found:
         print("\n".join(["The environment is not sound yet:", *(f"- {sentence}" for sentence in found)]))
     else:
-        print("The environment is sound: Python, packages, digits and network are there, and gradients are right.")
+        print("The environment is sound: Python, packages, digits and network are there, gradients are right.")
 
 
 def _python():

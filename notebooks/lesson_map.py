@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 WORDS_A_MINUTE, LINES_A_MINUTE, FORMULA_MINUTES, ROUNDED_TO = 150, 20, 0.25, 5
 LONGEST_MAIN_LINE = {"words": 3000, "minutes": 35, "lines": 250}
-FIRST_COURSE, LONGEST_COURSE = "06", 160  # the main lines of lessons 00 to 06 together, in minutes
+FIRST_COURSE, LONGEST_COURSE = "07", 180  # the main lines of lessons 00 to 07 together, in minutes
 
 DEEPER = "## Going deeper"
 BLOCK = re.compile(r"(<!-- lessons -->\n).*?(<!-- /lessons -->)", re.DOTALL)

@@ -12,6 +12,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from notebook_tools import cells
 
 LARGEST = 1_500_000  # bytes of one notebook
+WIDEST = 95  # characters of a printed line: JupyterLab wraps longer ones in a window of 1100 pixels, and a table breaks
 MAGIC = re.compile(r"get_ipython\(\)\.(?:run_line_magic|run_cell_magic|system|getoutput)\('([^']*)'")
 MACHINE = re.compile(r"(?:/home|/Users|/root|/tmp|/work|/usr|/opt|/mnt)/\w|[A-Z]:\\|site-packages|ipykernel_\d")
 NOISE = {
@@ -58,6 +59,17 @@ def outputs_are_clean(path):
                 found.append(f"code cell {i} has an error or writes to stderr: {text.strip()[:80]!r}")
             if any("widget-view" in kind for kind in output.get("data", {})):
                 found.append(f"code cell {i} stores a widget's view, dead without its kernel: run notebooks/build.py")
+    return found
+
+
+def no_printed_line_wraps(path):
+    """A table whose lines wrap cannot be read. (What a check says is a sentence, and may wrap.)"""
+    found = []
+    for i, cell in _numbered(path):
+        for output in cell.outputs if "exercise-check" not in _tags(cell) else ():
+            lines = output.text.splitlines() if output.get("name") == "stdout" else ()
+            wide = [line for line in lines if len(line) > WIDEST]
+            found += [f"code cell {i} prints a line of {len(line)} characters: {line[:60]!r}" for line in wide[:1]]
     return found
 
 
@@ -135,6 +147,7 @@ ALL = [
     no_magics,
     executed_in_one_go,
     outputs_are_clean,
+    no_printed_line_wraps,
     no_exceptions_expected,
     not_too_large,
 ]

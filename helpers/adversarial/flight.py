@@ -11,7 +11,7 @@ from helpers.adversarial.objective import PricedProblem, shortfall
 from helpers.solver.best import Best
 from helpers.solver.box import Box
 from helpers.solver.lbfgsb import RUNNING, Options, Solver
-from helpers.solver.rows import merged, shrink
+from helpers.solver.rows import chosen, merged, shrink, taken
 
 PAIRS = 4  # the memory of the solver: more pairs cost more than they save here
 NEWTON = 2  # steps of Newton's method to the Cauchy point: one costs 2% less, and makes answers depend more on rounding
@@ -102,8 +102,10 @@ class Flight:
         The solver's memory stays: the objective has changed by c alone.
         """
         more = more * which  # 0 elsewhere
-        r, pull = self.solver.x - self.image, (more * self.problem.pull(self.size)).unsqueeze(1)
-        self.solver.resume(which, self.solver.value + more * self.size, r.mul_(pull).add_(self.solver.g))
+        pull, rows = (more * self.problem.pull(self.size)).unsqueeze(1), chosen(which)
+        x, image, g = (taken(part, rows) for part in (self.solver.x, self.image, self.solver.g))
+        g = torch.addcmul(g, pull[rows], x - image)
+        self.solver.resume(which, self.solver.value + more * self.size, rows, g)
 
     def _sharpen(self, which):
         """The next β, from the best point and the largest c that succeeded. The solver's memory stays: it fits well."""

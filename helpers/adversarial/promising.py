@@ -3,7 +3,7 @@
 import torch
 
 from helpers.adversarial.objective import PricedProblem
-from helpers.adversarial.starts import directions
+from helpers.adversarial.starts import directions, first_radii
 from helpers.adversarial.tasks import targeted, unanswered, untargeted
 from helpers.adversarial.walk import Walk
 
@@ -42,11 +42,13 @@ def _walks(problem, answers, row, target, starts, report):
     pairs = torch.arange(len(row) * starts, device=row.device)
     for part in pairs.split(problem.classifier.at_once):
         of_image, image = row[part // starts], answers.pixels(row[part // starts])
-        direction = directions(image, part % starts)
+        kind = part % starts
 
         def count(of_image=of_image):
             answers.evaluations.index_add_(0, of_image, torch.ones_like(of_image))
 
-        walk = Walk(problem, image, target[part // starts], direction, count).run()
+        walk = Walk(
+            problem, image, target[part // starts], directions(image, kind), first_radii(kind, image), count
+        ).run()
         report(len(part))
         yield walk.best.x, walk.best.value, walk.multiplier

@@ -1,9 +1,14 @@
-"""Where walks set out to: the kinds of starts, in the order in which they are taken."""
+"""Where walks set out to, and how far: the kinds of starts, in the order in which they are taken.
+
+Which basin a walk ends in depends more on its first radius than on its direction: from inside the border it meets other
+places than from outside. So the kinds differ in both.
+"""
 
 import torch
 
 GREY = 0.5
 KINDS = 3  # before the noise: zero, grey, black
+RADII = (1.0, 0.3, 3.0)  # in turn: first radii, in distances to where the linearised loss is 0
 
 
 def directions(images, kind):
@@ -20,6 +25,11 @@ def directions(images, kind):
     towards = torch.where(kind == 1, GREY, 0.0).to(images.dtype).unsqueeze(1)
     half_way = (towards - images) / 2
     return torch.where(((kind == 1) | (kind == 2)).unsqueeze(1), half_way, per_kind[kind])
+
+
+def first_radii(kind, like):
+    """The first radius of each start, as a multiple of the distance to where the linearised loss is 0: (rows,)."""
+    return like.new_tensor(RADII)[kind % len(RADII)]
 
 
 def _noise(number, images):

@@ -3,8 +3,8 @@
 L-BFGS brings a perturbation to the bottom of the basin that it is in, and does not choose the basin well where the
 landscape is rough. Long steps on a sphere do, whose radius shrinks while the target is predicted and grows while it is
 not. This is DDN (Rony et al., "Decoupling direction and norm for efficient gradient-based L2 adversarial attacks",
-2019) but for what it takes from the image instead of 1: the first radius, which is where the linearised loss ends, and
-the first step, which is as long as the radius; and the radius changes by a tenth instead of a twentieth.
+2019) but that the first radius and the first step, there 1, are measured on the image and in radii, and that the radius
+changes by a tenth instead of a twentieth.
 `python -m helpers.benchmark frontier` shows what becomes of it.
 """
 
@@ -25,19 +25,20 @@ class Walk:
     """``STEPS`` steps of each row.
 
     problem: a PricedProblem, for the loss at β = 1. image: (rows, n). target: (rows,). direction: (rows, n), where each
-    row sets out to, of any length; a row of zeros: against the gradient of the loss. count: called before each pass.
+    row sets out to, of any length; a row of zeros: against the gradient of the loss. radius: (rows,) how far, in
+    distances to where the linearised loss is 0. count: called before each pass.
 
     Attributes: ``best``, a Best: the closest point of each row that has its target, infinite where there is none.
     ``multiplier``, (rows,): at that point, −∇m·r/(2‖r‖²) for its margin m. On the border of the problem's solution
     2cr = −∇m for the c that makes the hinge exact: this is its estimate.
     """
 
-    def __init__(self, problem, image, target, direction, count):
+    def __init__(self, problem, image, target, direction, radius, count):
         self.problem, self.image, self.target, self.count = problem, image, target, count
         self.one = image.new_ones(len(image))
         self.best, self.multiplier = Best(image, torch.inf), self.one.clone()
         loss, g, _ = self._look(image)
-        self.radius = loss / _length(g)  # to where the linearised loss is 0
+        self.radius = radius * loss / _length(g)
         straight = (direction == 0).all(1, keepdim=True)
         self.x = self._on_the_sphere(torch.where(straight, -g, direction))
 

@@ -1,7 +1,9 @@
 """python -m helpers.benchmark: this attack beside SciPy's loop and other people's attacks, measured in one run.
 
 python -m helpers.benchmark launches: how many operations, waits of the host and network passes an attack needs.
+python -m helpers.benchmark overhead: where each microsecond of an attack goes.
 python -m helpers.benchmark frontier: how short a perturbation, for how many passes, on several networks.
+python -m helpers.benchmark scaling: images a second against how many are attacked at once.
 
 All attack the first correctly classified MNIST test images, target (label + 1) mod 10, network FC100-100-10. They take
 turns, round after round, so that whatever else the machine does meets all of them; the medians are printed. torch has
@@ -13,24 +15,20 @@ import os
 import sys
 import time
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 
 from helpers.benchmark.report import NETWORK, describe, tables, write
 
+OTHERS = ("launches", "overhead", "scaling", "frontier")  # commands of their own, each in its module
 ROUNDS, SOLVER_ROUNDS = 5, 3
 
 
 def main(arguments=None):
     """The command line; ``--help`` lists it."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["launches"]:
-        from helpers.benchmark import launches
-
-        return launches.main(arguments[1:])
-    if arguments[:1] == ["frontier"]:
-        from helpers.benchmark import frontier
-
-        return frontier.main(arguments[1:])
+    if arguments and arguments[0] in OTHERS:
+        return import_module(f"helpers.benchmark.{arguments[0]}").main(arguments[1:])
     options = parsed(arguments)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
@@ -55,8 +53,8 @@ def parsed(arguments):
     return options
 
 
-def task(count, device, name=NETWORK):
-    """The network, the first ``count`` test images that it classifies correctly, and the label after each one's own."""
+def task(count, device, name=NETWORK, first=0):
+    """The network, ``count`` test images from ``first`` on that it classifies correctly, and the label after each."""
     import torch
 
     from helpers import load_mnist, load_network
@@ -64,7 +62,7 @@ def task(count, device, name=NETWORK):
     if device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("torch sees no CUDA device here; leave --device out.")
     network = load_network(name, device)
-    images, labels = (part.to(device) for part in load_mnist("test"))
+    images, labels = (part[first:].to(device) for part in load_mnist("test"))
     with torch.no_grad():
         right = (network(images).argmax(1) == labels).nonzero().squeeze(1)[:count]
     return network, images[right], (labels[right] + 1) % 10

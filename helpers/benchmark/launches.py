@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from helpers.solver import lbfgsb
+from helpers.solver import rows
 
 # Assumed, not measured here. An eager operation of PyTorch costs the host some 5 µs (Python, dispatch, allocation and
 # the launch itself), which is more than these kernels take. To wait for a number costs a copy back and a drained
@@ -48,13 +48,13 @@ class Counter(TorchDispatchMode):
         name = function.overloadpacket.__name__
         self.by_name[name] = self.by_name.get(name, 0) + 1
         self.operations += 1
-        self.launches += not (_is_view(function) or name in ALLOCATIONS)
+        self.launches += not (is_view(function) or name in ALLOCATIONS)
         self.waits += _waits(name, args)
         return function(*args, **(kwargs or {}))
 
 
-def _is_view(function):
-    """Does it return its argument's memory, without writing to it?"""
+def is_view(function):
+    """Does an operation return its argument's memory, without writing to it?"""
     aliases = [value.alias_info for value in function._schema.returns]
     return any(alias is not None and not alias.is_write for alias in aliases)
 
@@ -78,14 +78,13 @@ class Passes(torch.nn.Module):
 
 
 @contextmanager
-def _as_on_a_gpu():
-    """The solver works on all rows at once, not on as many as a CPU's cache can hold."""
-    before = lbfgsb.CACHE
-    lbfgsb.CACHE = float("inf")
+def as_on_a_gpu():
+    """In this block the solver works on all rows at once, and looks at none, as where a look would wait."""
+    before, rows.LOOKS = rows.LOOKS, ()
     try:
         yield
     finally:
-        lbfgsb.CACHE = before
+        rows.LOOKS = before
 
 
 def counted(network, images, targets, **options):
@@ -93,7 +92,7 @@ def counted(network, images, targets, **options):
     from helpers import attack
 
     passes = Passes(network).eval()
-    with _as_on_a_gpu(), Counter() as counter:
+    with as_on_a_gpu(), Counter() as counter:
         result = attack(passes, images, targets, progress=False, **options)
     overhead = counter.launches * MICROSECONDS_A_LAUNCH + counter.waits * MICROSECONDS_A_WAIT
     return {

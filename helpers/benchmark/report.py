@@ -18,8 +18,10 @@ def stored():
 
 
 def write(report, path):
-    """Write the report to ``path`` as JSON."""
-    path.write_text(json.dumps(_without_nan(report), indent=1) + "\n", encoding="utf-8")
+    """Write the report to ``path`` as JSON, at once or not at all."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(_without_nan(report), indent=1) + "\n", encoding="utf-8")
+    os.replace(draft, path)
 
 
 def tables(report):

@@ -7,9 +7,10 @@ figures1and2, units   section 3: the images highest along units and along random
 table5                section 4.3: the operator norms of AlexNet's layers
 photograph            section 4: four photographs become an ostrich, by this attack and by others
 all                   all of these
+adversarial-training  section 4.2: eight ways to train, five networks each, and attacks on them (about an hour)
 
 Everything is saved in --out as it goes. After Ctrl-C, or a kill, the same command goes on from there. Many processes
-share the attacks of tables 1 to 4 where torchrun starts them, on one machine or several:
+share the attacks of tables 1 to 4, and the trainings, where torchrun starts them:
 
     torchrun --nproc-per-node 2 -m helpers.paper table2 --images all
 
@@ -24,21 +25,25 @@ MOST = 10_000  # images a network: all of the test set, the first sixth of the t
 GROUP = {"table1": "all digits", "table2": "all digits", "table3": "halves", "table4": "halves"}
 FILE = {"all digits": "tables1and2.json", "halves": "tables3and4.json"}
 ALONE = ("differences", "figures1and2", "units", "table5", "photograph")  # done by one process
-WHAT = [*GROUP, *ALONE, "all"]
+TRAINING = "adversarial-training"  # it takes as long as the rest together, so that "all" leaves it out
+WHAT = [*GROUP, *ALONE, "all", TRAINING]
 
 
 def main(arguments=None):
     """The command line; ``--help`` lists it."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    wanted = WHAT[:-1] if options.what == "all" else [options.what]
+    wanted = [*GROUP, *ALONE] if options.what == "all" else [options.what]
     from helpers.paper import team
 
     try:
         own = team.join(options.device)
         for group in dict.fromkeys(GROUP[what] for what in wanted if what in GROUP):
             print_tables([what for what in wanted if GROUP.get(what) == group], measure(group, options, own))
+        learned = trained(options, own) if TRAINING in wanted else None
         own.leave()
+        if learned:
+            print(f"\n{TRAINING}: {learned}", flush=True)
         for what in wanted if own.first else ():
             if what in ALONE:
                 print(f"\n{what}\n\n{alone(what, options)}", flush=True)
@@ -80,7 +85,19 @@ def alone(what, options):
         return photograph.table(photograph.photograph(options.out, options.device))
     from helpers.paper import table5
 
-    return table5.table(table5.table5(options.out))
+    return table5.text(table5.table5(options.out))
+
+
+def trained(options, own):
+    """Train and attack what section 4.2 asks for, and write the report; as text, in the first process of the team."""
+    from helpers.paper import adversarial_training as section
+    from helpers.paper.archive import write_json
+
+    report = section.adversarial_training(options.out / TRAINING, team=own)
+    if report is None:
+        return None
+    write_json(report, options.out / section.FILE)
+    return f"{section.run_line(report)}\n\n{section.table(report)}"
 
 
 def _parser():

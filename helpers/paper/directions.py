@@ -85,6 +85,19 @@ def random_directions(width, count, seed=0):
     return v / v.norm(dim=1, keepdim=True)
 
 
+def place_directions(shape, units, seed=0):
+    """Random mixes of the channels at one place: for each of ``units`` a direction that is 0 off the unit's own place.
+
+    shape: (channels, rows, columns) of a convolution's activations. units: numbers of units, flattened as φ is. At its
+    place a direction is a normalised Gaussian vector over the channels. Returns (len(units), width), float64.
+    """
+    channels, places = shape[0], math.prod(shape[1:])
+    units = torch.as_tensor(units)
+    v = torch.zeros(len(units), channels, places, dtype=torch.float64)
+    v[torch.arange(len(units)), :, units % places] = random_directions(channels, len(units), seed)
+    return v.flatten(1)
+
+
 def principal_axes(phi):
     """The variances along the principal axes of φ, (r,), largest first, and the axes, (r, width), float64.
 

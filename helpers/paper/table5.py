@@ -7,13 +7,14 @@ torchvision's AlexNet is trained, but a later one, with fewer kernels (Krizhevsk
 
 import json
 import math
+import textwrap
 import time
 from pathlib import Path
 
 import torch
 from tqdm.auto import tqdm
 
-from helpers.paper import archive, spectral
+from helpers.paper import archive, spectral, tables
 from helpers.photographs.networks import alexnet_weights
 
 FILE = "table5.json"
@@ -99,23 +100,32 @@ def trained_weights():
     return {name: weights[f"{key}.weight"] for name, key in TRAINED.items()}
 
 
-def table(report):
-    """The report beside the paper's table 5, Markdown; what was not computed is a dash."""
-    lines = [
-        "| layer | shape | the paper, trained | same shape, as training starts | torchvision's, trained | its shape |",
-        "|---|---|---|---|---|---|",
-    ]
+def rows(report):
+    """The report beside the paper's table 5, as rows of cells, the headings first; what was not computed is a dash."""
+    found = [["layer", "shape", "paper, trained", "as training starts", "torchvision, trained", "its shape"]]
     for name, (shape, *_, paper) in PAPER.items():
         cells = [name, _times(shape), f"{paper:g}"]
         cells.append(f"{report['initial'][name]['norm']:.2f}" if name in report["initial"] else "–")
         there = report["trained"].get(name)
         cells += [f"{there['norm']:.2f}", _times(there["shape"])] if there else ["–", "–"]
-        lines.append(f"| {' | '.join(cells)} |")
+        found.append(cells)
     products = [math.prod(row[-1] for row in PAPER.values())]
     products += [math.prod(row["norm"] for row in report[kind].values()) for kind in ("initial", "trained")]
     complete = [True, *(len(report[kind]) == len(PAPER) for kind in ("initial", "trained"))]
     cells = [f"{value:.3g}" if whole else "–" for value, whole in zip(products, complete, strict=True)]
-    lines.append(f"| product | | {' | '.join(cells)} | |")
+    return [*found, ["product", "", *cells, ""]]
+
+
+def text(report):
+    """The table as lines of at most 95 characters, with what the run had to say."""
+    said = textwrap.fill(report["message"] or "", 95, break_on_hyphens=False)
+    return "\n\n".join(part for part in (tables.text(rows(report)), said) if part)
+
+
+def table(report):
+    """The same in Markdown."""
+    heading, *others = rows(report)
+    lines = [f"| {' | '.join(cells)} |" for cells in (heading, ["---"] * len(heading), *others)]
     return "\n".join(lines + ([f"\n{report['message']}"] if report["message"] else []))
 
 

@@ -6,6 +6,7 @@ from helpers.paper import published
 from helpers.paper.attacks import SETTINGS
 
 BETA = {"paper": "β = 1", "sharpened": "β = 1, 8, 64"}
+ABREAST = 3  # columns of shares with their intervals that fit beside each other in a notebook
 NORMAL = 1.96  # 95% of a normal distribution lie within so many standard deviations
 
 
@@ -22,22 +23,20 @@ def size(mean):
 
 def table1(report):
     """Table 1 from what ``transfer.measured("all digits", …)`` gives."""
-    rows = [["", "train error", "paper", "test error", "paper", *_sizes(), "paper"]]
+    rows = [*_headings("train", "test")]
     for name, (train, test, distortion) in published.TABLE_1.items():
         ours = report["errors"][name]
         made = [size(report["made for"][setting][name]["distortion"]) for setting in SETTINGS]
-        rows += [
-            [name, f"{ours['train']:.2f}%", f"{train:g}%", f"{ours['test']:.2f}%", f"{test:g}%", *made, distortion]
-        ]
+        rows += [[name, f"{ours['train']:.2f}", f"{train:g}", f"{ours['test']:.2f}", f"{test:g}", *made, distortion]]
     return text(rows)
 
 
 def table3(report):
     """Table 3 from what ``transfer.measured("halves", …)`` gives."""
-    rows = [["", "error on P1", "paper", "on P2", "paper", "on test", "paper", *_sizes(), "paper"]]
+    rows = [*_headings("P1", "P2", "test")]
     for name, (*errors, distortion) in published.TABLE_3.items():
         pairs = zip(report["errors"][name].values(), errors, strict=True)
-        cells = [cell for ours, paper in pairs for cell in (f"{ours:.2f}%", f"{paper:g}%")]
+        cells = [cell for ours, paper in pairs for cell in (f"{ours:.2f}", f"{paper:g}")]
         made = [size(report["made for"][setting][name]["distortion"]) for setting in SETTINGS]
         rows += [[name, *cells, *made, distortion]]
     return text(rows)
@@ -58,8 +57,11 @@ def table4(report):
     return "\n\n".join([*parts, _noise(report, published.NOISE_4)])
 
 
-def _sizes():
-    return [f"distortion, {BETA[setting]}" for setting in SETTINGS]
+def _headings(*parts):
+    """The two lines above tables 1 and 3: the error on each of these parts of the digits, and the distortions."""
+    errors = [cell for part in parts for cell in (part, "paper")]
+    yield ["", *[""] * len(errors), *["distortion"] * len(SETTINGS), ""]
+    yield ["error in % on", *errors, *(BETA[setting] for setting in SETTINGS), "paper"]
 
 
 # The lines of one network: from a variant of ``transfer.variants`` to its name in the table.
@@ -74,13 +76,13 @@ AMPLIFIED = {
 
 
 def _matrix(report, setting, variants, paper):
-    """One block: for each network a line for each of the variants of what was made for it, and one for the paper's."""
+    """For each network a line for each of the variants of what was made for it, and one for the paper's."""
     rows = [[f"{BETA[setting]}: error in %", *report["networks"]]]
     for network, row in report["made for"][setting].items():
         rows.append([f"made for {network}", *[""] * len(report["networks"])])
         rows += [[f"  {name}", *_percents(row["wrong"][variant], report)] for variant, name in variants.items()]
         rows.append(["  the paper", *(f"{value:g}" for value in paper[network])])
-    return text(rows)
+    return blocks(rows)
 
 
 def _noise(report, paper):
@@ -89,11 +91,17 @@ def _noise(report, paper):
         rows.append([f"noise {stddev}", *_percents(found["not clipped"], report)])
         rows.append([f"  clipped: {size(found['distortion'])}", *_percents(found["clipped"], report)])
         rows.append(["  the paper", *(f"{value:g}" for value in paper[float(stddev)])])
-    return text(rows)
+    return blocks(rows)
 
 
 def _percents(counts, report):
     return [percent(wrong, report["images"]) for wrong in counts]
+
+
+def blocks(rows):
+    """Rows of cells as lines, in blocks of at most ABREAST columns behind the first, so that no line is too wide."""
+    cuts = range(1, len(rows[0]), ABREAST)
+    return "\n\n".join(text([[row[0], *row[cut : cut + ABREAST]] for row in rows]) for cut in cuts)
 
 
 def text(rows):
@@ -104,4 +112,4 @@ def text(rows):
     for first, *cells in rows:
         rest = "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
         lines.append(f"{first:{widths[0]}}{rest}")
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in lines)

@@ -26,15 +26,17 @@ SHARE = 0.99  # of the variance: what the whitened directions are made of. The a
 SIZES = (8, 32)  # images in a set: as many as a row of the paper's figures, and four times as many
 RESAMPLED = 2000  # bootstrap samples
 MEASURES = ("purity", "similarity", "centred")
+HEADINGS = {"purity": "label purity", "similarity": "cosine", "centred": "cosine, mean removed"}
 KINDS = {  # what a row of the table means
     "unit": "units: e_i",
-    "lowest": "units, their lowest images: −e_i",
+    "lowest": "units, lowest images: −e_i",
     "random": "random directions v",
-    "before": "random, before the nonlinearity",
-    "whitened": "random, each principal axis alike",
+    "one place": "random, channels of one place",  # of a convolution only
+    "before": "random, before nonlinearity",
+    "whitened": "random, each axis alike",
     "principal": f"principal axes 1 to {AXES}, ±",
     "untrained unit": "units before training",
-    "untrained random": "random directions before training",
+    "untrained random": "random before training",
 }
 OF_IMAGES = {"pixels": "random directions of pixels", "sets": "random sets of images"}
 
@@ -86,14 +88,17 @@ def kinds(network, raw, name, images, draws):
     """Yields (kind, φ, v) for every kind of direction v in the layer ``name``: φ (N, width), v (count, width).
 
     network, raw: trained and not. The random directions before and after the nonlinearity, and without training, are
-    the same vectors v, and the units the same units.
+    the same vectors v, and the units the same units, at whose places the mixes of channels are.
     """
-    phi = d.activations(network, images, name)
+    phi, shape = d.activations(network, images, name), d.hidden_layer(network, name).shape
     width = phi.shape[1]
-    unit, random = d.unit_directions(width, some_units(width, draws)), d.random_directions(width, draws)
+    some = some_units(width, draws)
+    unit, random = d.unit_directions(width, some), d.random_directions(width, draws)
     yield "unit", phi, unit
     yield "lowest", phi, -unit
     yield "random", phi, random
+    if has_places(shape):
+        yield "one place", phi, d.place_directions(shape, some)
     yield "before", d.activations(network, images, name, before=True), random
     variance, axes = d.principal_axes(phi)
     most = d.leading(variance, SHARE)
@@ -102,6 +107,16 @@ def kinds(network, raw, name, images, draws):
     phi = d.activations(raw, images, name)
     yield "untrained unit", phi, unit
     yield "untrained random", phi, random
+
+
+def has_places(shape):
+    """Is this the shape of a convolution's activations, (channels, rows, columns)?"""
+    return len(shape) == 3
+
+
+def kinds_of(layer):
+    """The kinds of directions that are measured in a Layer, in their order."""
+    return [kind for kind in KINDS if kind != "one place" or has_places(layer.shape)]
 
 
 def measure(images, labels, phi, v):
@@ -145,7 +160,8 @@ def layer_record(network, raw, layer, images, labels, draws, bar):
             str(k): {name: difference(values["unit"][k][name], values[other][k][name]) for name in MEASURES}
             for k in SIZES
         }
-        for other in ("random", "before", "untrained unit")
+        for other in ("random", "one place", "before", "untrained unit")
+        if other in values
     }
     return {
         "shape": list(layer.shape),
@@ -191,7 +207,7 @@ def run(out, images=10_000, draws=DRAWS, networks=None):
     x = x.double()
     pairs = [(name, network_of(name)) for name in networks or available()]
     jobs = [(name, pair, layer) for name, pair in pairs for layer in d.hidden_layers(pair[0])]
-    with tqdm(total=len(KINDS) * len(jobs) + 1, unit="kind") as bar:
+    with tqdm(total=sum(len(kinds_of(layer)) for *_, layer in jobs) + 1, unit="kind") as bar:
         bar.set_postfix_str("pixels", refresh=False)
         if report["of_images"] is None:
             _timed(report, path, lambda: report.update(of_images=of_images(x, labels, draws)))
@@ -200,7 +216,7 @@ def run(out, images=10_000, draws=DRAWS, networks=None):
             key = f"{name}, {layer.name}"
             bar.set_postfix_str(key, refresh=False)
             if key in report["layers"]:
-                bar.update(len(KINDS))
+                bar.update(len(kinds_of(layer)))
                 continue
 
             def one(key=key, pair=pair, layer=layer):
@@ -226,27 +242,30 @@ def stored():
     return archive.stored(FILE)
 
 
-def table(report, k=SIZES[0]):
-    """The report as text, for sets of k images: one block a layer, a row for each kind of directions."""
-    heading = "".join(f"{name:>25}" for name in ("label purity", "cosine", "cosine, mean removed"))
+def table(report, k=SIZES[0], measures=MEASURES):
+    """The report as text, for sets of k images: one block a layer, a row for each kind of directions.
+
+    measures: which of MEASURES. With two of them a line has at most 95 characters.
+    """
+    heading = "".join(f"{HEADINGS[measure]:>25}" for measure in measures)
     title = f"top {k} of {report['settings']['images']:,} test images"
-    rows = [f"{title:37} sets{heading}   overlap"]
-    rows += [_row(OF_IMAGES[kind], record, k) for kind, record in report["of_images"].items()]
+    rows = [f"{title:31} sets{heading} overlap"]
+    rows += [_row(OF_IMAGES[kind], record, k, measures) for kind, record in report["of_images"].items()]
     for key, layer in report["layers"].items():
         shape = "×".join(map(str, layer["shape"]))
-        where = f"{layer['axes_of_90_percent']} of {layer['axes']} principal axes hold 90% of the variance"
-        rows += ["", f"{key}: {shape} units, {layer['dead']} of them constant; {where}"]
-        rows += [_row(KINDS[kind], record, k) for kind, record in layer["kinds"].items()]
-        rows += [_row(name, of, k) for name, of in layer["differences"].items()]
+        where = f"{layer['axes_of_90_percent']} of {layer['axes']} axes hold 90% of the variance"
+        rows += ["", f"{key}: {shape} units, {layer['dead']} constant; {where}"]
+        rows += [_row(KINDS[kind], record, k, measures) for kind, record in layer["kinds"].items()]
+        rows += [_row(name, of, k, measures) for name, of in layer["differences"].items()]
     return "\n".join(rows)
 
 
-def _row(name, record, k):
+def _row(name, record, k, measures):
     """A line of the table: of a kind of directions, or of a difference, which has no sets of its own."""
     of, signed = record[str(k)], "directions" not in record
     number = "{:+.3f} [{:+.3f}, {:+.3f}]" if signed else "{:.3f} [{:.3f}, {:.3f}]"
-    cells = "".join(f"{'–' if of[m] is None else number.format(*of[m]):>25}" for m in MEASURES)
+    cells = "".join(f"{'–' if of[m] is None else number.format(*of[m]):>25}" for m in measures)
     if signed:
-        return f"  {name:40}{cells}"
+        return f"  {name:34}{cells}"
     shared = "–" if of["overlap"] is None else f"{of['overlap']:.2%}"
-    return f"  {name:35}{record['directions'] - of['left_out']:5}{cells}{shared:>10}"
+    return f"  {name:29}{record['directions'] - of['left_out']:5}{cells}{shared:>8}"

@@ -30,10 +30,10 @@ def figures1and2(path=None, network="CNN", layer=None, rows=ROWS):
     with plt.rc_context():  # the style of whoever calls stays
         figures.use_style()
         shown, axes = plt.subplots(1, 2, figsize=(7.2, 0.36 * rows + 0.6))
-        draw_rows(
-            axes[0], images, labels, top[units], [f"unit {i}" for i in units.tolist()], "units: highest ⟨φ(x), e_i⟩"
-        )
-        draw_rows(axes[1], images, labels, random, [f"seed {s}" for s in seeds], "random v: highest ⟨φ(x), v⟩")
+        names = [f"unit {i}" for i in units.tolist()]
+        draw_rows(axes[0], images, labels, top[units], names, "highest along units, ⟨φ(x), $e_i$⟩")
+        names = [f"seed {s}" for s in seeds]
+        draw_rows(axes[1], images, labels, random, names, "highest along random v, ⟨φ(x), v⟩")
         shown.suptitle(f"{network}, {layer}", fontsize=10, x=0.01, ha="left")
     if path is not None:
         shown.savefig(path)
@@ -41,7 +41,7 @@ def figures1and2(path=None, network="CNN", layer=None, rows=ROWS):
 
 
 def draw_rows(ax, images, labels, tops, names, title):
-    """One row of digits for each of ``tops``, the places of its images, with its name before and its purity behind.
+    """One row of digits for each of ``tops``, the places of its images: its name before, its label purity behind.
 
     images: (N, 784) in [0, 1]. labels: (N,). tops: rows of k places, the highest first.
     """
@@ -56,6 +56,8 @@ def draw_rows(ax, images, labels, tops, names, title):
     ax.tick_params(length=0)
     ax.grid(False)
     ax.spines[:].set_visible(False)
+    behind = strips[0].shape[1] + 4
     for y, top in zip(middles, tops, strict=True):
-        ax.text(strips[0].shape[1] + 4, y, f"{d.purity(labels[top][None]).item():.0%}", va="center", fontsize=9)
-    ax.set_title(f"{title}; label purity →", fontsize=9)
+        ax.text(behind, y, f"{d.purity(labels[top][None]).item():.0%}", va="center", fontsize=9)
+    ax.text(behind, -GAP, "label\npurity", va="bottom", fontsize=8)
+    ax.set_title(title, fontsize=9)

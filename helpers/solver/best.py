@@ -2,7 +2,7 @@
 
 import torch
 
-from helpers.solver.rows import kept
+from helpers.solver.rows import kept, patched
 
 
 class Best:
@@ -20,7 +20,7 @@ class Best:
         ``eligible`` (rows,): which points may become the best. Returns which did: (rows,).
         """
         better = eligible & ~(value >= self.value)
-        self.x = torch.where(better.unsqueeze(1), x, self.x)
+        self.x = patched(self.x, better, x)
         self.value = torch.where(better, value, self.value)
         return better
 

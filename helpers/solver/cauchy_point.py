@@ -35,12 +35,11 @@ def cauchy_point(x, g, box, memory, newton=None):
     """
     steepest = box.project_(x - g).sub_(x)
     # −g where the coordinate may move. The comparison stays in floats: bools and where() are several times slower.
-    d = steepest.clone().ne_(0).mul_(g).neg_()
-    u = memory.settle(d)
+    d = torch.ne(steepest, 0, out=torch.empty_like(g)).mul_(g).neg_()
+    u, square = memory.settle(d)
     M_inverse = memory.M_inverse()
     M = torch.linalg.inv_ex(M_inverse)[0]
     path = _Path(x, d, u, M, memory, torch.arange(len(x), device=x.device))
-    square = torch.linalg.vector_norm(d, dim=1) ** 2
     bend = memory.theta * square
     t = _to_the_zero(-square, bend - (u * times(M, u)).sum(1), bend).unsqueeze(1)
     find = _exactly if newton is None else partial(_by_newton, steps=newton)
@@ -84,15 +83,14 @@ def _by_newton(path, box, t, steps):
     which the last step began: if it crosses a bend, v is a little off, as the model is.
     """
     x, d, memory = path.x, path.d, path.memory
+    moving, z = memory.spare  # d where the path has not met the box yet, and x(t) − x, which is t·d there
     for _ in range(steps):
-        straight = torch.addcmul(x, t, d)
-        x_t = box.project(straight)
-        moving = straight.sub_(x_t).eq_(0).mul_(d)  # d where the path has not met the box yet
-        z = x_t.sub_(x)
-        u, v = memory.times_W(torch.stack([moving, z], 1)).unbind(1)
-        square, Mu = torch.linalg.vector_norm(moving, dim=1) ** 2, times(path.M, u)
-        bend = memory.theta * square
-        slope = memory.theta * (moving * z).sum(1) - square - (Mu * v).sum(1)
+        torch.addcmul(x, t, d, out=z)
+        box.inside(d, z, out=moving)
+        box.project_(z).sub_(x)
+        u, v, square = memory.times_W()
+        Mu, bend = times(path.M, u), memory.theta * square
+        slope = t.squeeze(1) * bend - square - (Mu * v).sum(1)
         step = _to_the_zero(slope, bend - (u * Mu).sum(1), bend).unsqueeze(1).maximum(-t)
         t, v = t + step, v + step * u
     return box.project_(torch.addcmul(x, t, d)), v

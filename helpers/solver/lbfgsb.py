@@ -17,7 +17,7 @@ from helpers.solver.cauchy_point import cauchy_point
 from helpers.solver.compact import Memory
 from helpers.solver.inputs import check_problem
 from helpers.solver.line_search import begun, told
-from helpers.solver.rows import kept, merged, moves, shrink
+from helpers.solver.rows import chosen, kept, merged, moves, patched, placed, shrink, taken
 from helpers.solver.subspace import into_the_box, subspace_step
 
 RUNNING, _GRADIENT, _REDUCTION, _ROUNDING, _ITERATIONS, _EVALUATIONS, _ABNORMAL, _NOT_FINITE = range(8)
@@ -152,13 +152,14 @@ class Solver:
     def restart(self, which, x):
         """Start the rows where ``which`` is set from ``x`` (rows, n). Their memory stays: see ``memory.forget``."""
         self._begin(which)
-        self.x = torch.where(which.unsqueeze(1), x, self.x)
+        self.x = patched(self.x, which, x)
         self.starting = self.starting | which
 
-    def resume(self, which, value, g):
-        """Go on where a row is with another F, of ``value`` (rows,) and gradient ``g`` (rows, n) there."""
+    def resume(self, which, value, rows, g):
+        """Go on where a row is with another F, of ``value`` (rows,) and, in ``rows``, gradient ``g`` (k, n) there."""
         self._begin(which)
-        self.value, self.g = value, g
+        self.value = value
+        self.g = placed(self.g, rows, g)
 
     def _begin(self, which):
         self.code = self.code.masked_fill(which, RUNNING)
@@ -166,7 +167,10 @@ class Solver:
         self.anew = self.anew | which
 
     def tell(self, value, g):
-        """Take in F (rows,) and its gradient (rows, n) at every row's trial: accept it or not, and stop or not."""
+        """Take in F (rows,) and its gradient (rows, n) at every row's trial: accept it or not, and stop or not.
+
+        ``g`` is written over.
+        """
         self.clock += 1
         running, line, fresh = self.code == RUNNING, self.search, self.memory.empty
         starting, searching = running & self.starting, running & ~self.starting
@@ -183,8 +187,7 @@ class Solver:
         code = self._judged(accepted, failed & fresh, torch.maximum(self.value.abs(), value.abs()), reduction, line)
         self.code = torch.where(running, code.masked_fill_(~finite, _NOT_FINITE), self.code)
         self.value = torch.where(self.moved, value, self.value)
-        moved = self.moved.unsqueeze(1)
-        self.x, self.g = torch.where(moved, self.trial, self.x), torch.where(moved, g, self.g)
+        self.x, self.g = patched(self.trial, ~self.moved, self.x), patched(g, ~self.moved, self.g)
 
     def _remember(self, accepted, g, line):
         """Store the pair of the step, unless it shows no curvature, or a change of gradient that may be rounding.
@@ -212,14 +215,17 @@ class Solver:
     def aim(self):
         """Give each row that wants one a new direction, and every row its next trial; or end it where g allows.
 
-        Directions are computed for all rows: where nothing has changed, they come out as they were.
+        Where directions are computed for all rows, they come out as they were where nothing has changed.
         """
         if not self.x.numel():  # no rows, or nothing to vary
             self.code = torch.full_like(self.code, _GRADIENT)
             return
-        found = [self._direction(rows) for rows in self._parts()]
-        self.p, slope, room, still = found[0] if len(found) == 1 else map(torch.cat, zip(*found, strict=True))
-        self.code = self.code.masked_fill(still & ~self.starting & (self.code != _NOT_FINITE), _GRADIENT)
+        found = self.p, torch.zeros_like(self.value), torch.zeros_like(self.value), torch.zeros_like(self.anew)
+        for rows in self._parts():
+            found = [placed(part, rows, new) for part, new in zip(found, self._direction(rows), strict=True)]
+        self.p, slope, room, still = found
+        still = still & self.anew & ~self.starting & (self.code != _NOT_FINITE)
+        self.code = self.code.masked_fill(still, _GRADIENT)
 
         fresh = self.memory.empty
         short = torch.linalg.vector_norm(self.p, dim=1).reciprocal().clamp(max=1)
@@ -231,26 +237,30 @@ class Solver:
         self.trial = self.box.project_(torch.addcmul(self.x, step.unsqueeze(1), self.p))
 
     def _parts(self):
-        """Slices of the rows whose histories a CPU's cache can hold; elsewhere, one of them all."""
-        rows = len(self.x)
-        each = self.memory.rows[0].nbytes
-        size = max(1, int(min(rows, CACHE / each))) if self.x.device.type == "cpu" else rows
-        return [slice(first, first + size) for first in range(0, rows, size)]
+        """The rows that want a direction, by numbers, as many at a time as a CPU's cache can hold the histories of.
+
+        Where a look at them would wait, one slice of all rows.
+        """
+        rows = chosen(self.anew)
+        return [rows] if isinstance(rows, slice) else rows.split(max(1, int(CACHE / self.memory.rows[0].nbytes)))
 
     def _direction(self, rows):
-        """p = x̄ − x of a slice of the rows; steepest descent where rounding has made the model useless.
+        """p = x̄ − x of some ``rows``; steepest descent where rounding has made the model useless.
 
         Also its slope gᵀp < 0, the longest step along it that the box allows, and whether max |P(x − g) − x| <= gtol,
         the stopping test, which is zero exactly at a stationary point of the bounded problem.
         """
-        x, g, box, memory = self.x[rows], self.g[rows], self.box.take(rows), self.memory.part(rows)
+        x, g, box, memory = taken(self.x, rows), taken(self.g, rows), self.box.take(rows), self.memory.part(rows)
         cauchy = cauchy_point(x, g, box, memory, self.options.newton)
-        p = into_the_box(x, g, cauchy.x_c, subspace_step(x, g, memory, cauchy), box).sub_(x)
-        slope, steepest = (p * g).sum(1), cauchy.steepest
+        p, slope = into_the_box(x, g, cauchy.x_c, subspace_step(x, g, memory, cauchy), box)
+        steepest = cauchy.steepest
         lost = ~(slope < 0)
         memory.forget(lost)
-        p = torch.where(lost.unsqueeze(1), steepest, p)
-        slope = torch.where(lost, (steepest * g).sum(1), slope)
+        self.memory.put(rows, memory)
+        few = chosen(lost)
+        steep = (taken(steepest, few) * taken(g, few)).sum(1)
+        slope = placed(slope, few, torch.where(lost[few], steep, slope[few]))
+        p = patched(p, lost, steepest)
         return p, slope, box.room(x, p), steepest.abs_().amax(1) <= self.options.gtol
 
 
@@ -264,4 +274,4 @@ def _value_and_gradient(fun, x, args):
         if not value.requires_grad:
             raise ValueError("fun must be differentiable: its values carry no gradient back to x.")
         (g,) = torch.autograd.grad(value.sum(), x)
-    return value.detach(), g
+    return value.detach(), g.clone(memory_format=torch.contiguous_format)  # it may be someone else's, or one number

@@ -1,8 +1,37 @@
-"""Rows in flight: choosing between two states of each by a mask, and dropping rows in place."""
+"""Rows in flight: choosing between two states of each by a mask, and dropping rows in place.
+
+Where looking at a mask costs nothing, work is done for the rows that it chooses; elsewhere the host would have to wait
+for it, and work is done for all rows, some of it in vain. The answers are the same.
+"""
 
 from typing import NamedTuple
 
 import torch
+
+LOOKS = ("cpu",)  # devices whose memory the host can look at without waiting
+
+
+def chosen(mask):
+    """An index of rows, (rows,) in ``mask``, that has all which are set: those, or where a look would wait, all."""
+    return mask.nonzero().squeeze(1) if mask.device.type in LOOKS else slice(None)
+
+
+def taken(x, rows):
+    """x[rows], ``rows`` from ``chosen``. Whole rows are copied, which indexing does several times slower."""
+    return x[rows] if isinstance(rows, slice) else x.index_select(0, rows)
+
+
+def placed(x, rows, new):
+    """x with ``new`` in its ``rows``, which are from ``chosen``. ``x`` may be written over."""
+    return new if isinstance(rows, slice) else x.index_copy_(0, rows, new)
+
+
+def patched(x, mask, other):
+    """``other`` where the ``mask`` (rows,) is set, ``x`` elsewhere, both (rows, n). ``x`` may be written over."""
+    if mask.device.type not in LOOKS:
+        return torch.where(mask.unsqueeze(1), other, x)
+    rows = chosen(mask)
+    return placed(x, rows, taken(other, rows))
 
 
 def merged(mask, new, old):
@@ -44,6 +73,6 @@ def kept(moves, *tensors):
         if not torch.is_tensor(tensor):
             found.append(type(tensor)(*kept(moves, *tensor)))
         else:
-            tensor[moves.place] = tensor[moves.source]
+            tensor.index_copy_(0, moves.place, tensor.index_select(0, moves.source))
             found.append(tensor[: moves.count])
     return found

@@ -6,6 +6,7 @@ Byrd, Lu, Nocedal & Zhu (1995), section 5.1 (direct primal method), and the proj
 import torch
 
 from helpers.solver.compact import times
+from helpers.solver.rows import chosen, placed, taken
 
 
 def subspace_step(x, g, memory, cauchy):
@@ -16,21 +17,40 @@ def subspace_step(x, g, memory, cauchy):
     W M v is never formed: W_Fᵀ W M v follows from W_FᵀW_F. x, g: (batch, n).
     """
     theta = memory.theta.unsqueeze(1)
-    gram, rows = memory.over(cauchy.free)
-    still = torch.addcmul(g, theta, cauchy.x_c - x).mul_(cauchy.free)  # r without W M v
-    reduced = memory.times_W(still.unsqueeze(1)).squeeze(1) - times(gram, cauchy.Mv)
+    still, _ = memory.spare
+    torch.addcmul(g, theta, cauchy.x_c - x, out=still)  # r without W M v
+    gram, still_times, rows = memory.over(cauchy.free)
+    reduced = still_times - times(gram, cauchy.Mv)
+    system = cauchy.M_inverse - gram / theta.unsqueeze(2)
+    _without_rounding(system[:, memory.pairs :, memory.pairs :], x, cauchy.M_inverse)
     # solve_ex: a singular system gives NaN or inf, which the caller sees in its slope, and no error.
-    weights = torch.linalg.solve_ex(cauchy.M_inverse - gram / theta.unsqueeze(2), reduced.unsqueeze(2))[0].squeeze(2)
-    return memory.combine(rows, cauchy.Mv / theta - weights / theta**2).addcdiv_(still, theta, value=-1)
+    weights = torch.linalg.solve_ex(system, reduced.unsqueeze(2))[0].squeeze(2)
+    return memory.combine(rows, cauchy.Mv / theta - weights / theta**2, -1 / theta)
+
+
+def _without_rounding(held, x, M_inverse):
+    """Set to zero what rounding alone has left of θSᵀS − θS_FᵀS_F, ``held`` (batch, pairs, pairs).
+
+    It is θSᵀS over the variables that are not free, and zero where s has moved none of them. θSᵀS is not summed anew
+    for every step, so that the last bits differ; times θ they would spoil the step of a model with large curvatures.
+    """
+    size = M_inverse.diagonal(dim1=1, dim2=2)[:, -held.shape[2] :].unsqueeze(2)  # ‖s‖ is 1: θ, or 1 in an empty slot
+    held.masked_fill_(held.abs() <= x.shape[1] ** 0.5 * torch.finfo(x.dtype).eps * size, 0)
 
 
 def into_the_box(x, g, x_c, step, box):
-    """x̄, (batch, n): x_c + step projected on the box, or cut where it leaves it if the projection spoilt the descent.
+    """p = x̄ − x, (batch, n), and gᵀp. x̄ is x_c + step projected on the box, or cut where it leaves it if the projection
+    spoilt the descent.
 
     x, g: where the iteration started and the gradient there; all (batch, n).
     """
-    x_bar = box.project_(x_c + step)
-    uphill = ~(((x_bar - x) * g).sum(1) < 0)
+    p = box.project_(x_c + step).sub_(x)
+    slope = (p * g).sum(1)
     # Where Morales and Nocedal's projection fails, the truncation of 1995 is left.
-    cut = box.project_(torch.addcmul(x_c, box.room(x_c, step).clamp(max=1).unsqueeze(1), step))
-    return torch.where(uphill.unsqueeze(1), cut, x_bar)
+    uphill = ~(slope < 0)
+    few = chosen(uphill)
+    (x, g, x_c, step), box = (taken(part, few) for part in (x, g, x_c, step)), box.take(few)
+    cut = box.project_(torch.addcmul(x_c, box.room(x_c, step).clamp(max=1).unsqueeze(1), step)).sub_(x)
+    uphill = uphill[few]
+    p = placed(p, few, torch.where(uphill.unsqueeze(1), cut, taken(p, few)))
+    return p, placed(slope, few, torch.where(uphill, (cut * g).sum(1), slope[few]))

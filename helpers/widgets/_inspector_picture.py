@@ -119,7 +119,7 @@ def _numbers(scene, state, left, top):
         scene.text(left + 100 * k, top + 21, value, 18, bold=True)
     # Only images that succeeded are offered.
     scene.text(left, top + 52, f"✓ target {state.target_name} reached", 19, colour="green", bold=True)
-    scene.text(left + 494, top + 52, f"L0 counts |r| above {state.threshold:.3g}", 11, "end", "soft")
+    scene.text(left + 488, top + 52, f"L0 counts |r| above {state.threshold:.3g}", 11, "end", "soft")
 
 
 def _histogram(scene, state, r, left, top):

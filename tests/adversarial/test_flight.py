@@ -7,7 +7,7 @@ from helpers.adversarial.answers import Answers
 from helpers.adversarial.classifier import Classifier
 from helpers.adversarial.flight import Flight
 from helpers.adversarial.tasks import tasks
-from helpers.benchmark.launches import Counter
+from helpers.benchmark.launches import Counter, as_on_a_gpu
 from helpers.solver.rows import moves
 
 
@@ -30,7 +30,7 @@ def test_no_tick_waits_and_every_tick_has_the_same_operations(norm, network, dig
     flight = flying(network, digits, 12, norm, (1.0, 8.0))
     operations = []
     for _ in range(40):
-        with Counter() as counter:
+        with as_on_a_gpu(), Counter() as counter:
             ticks(flight, 1)
         assert counter.waits == 0
         operations.append(counter.by_name)

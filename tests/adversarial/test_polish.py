@@ -9,7 +9,7 @@ from helpers.adversarial.classifier import Classifier
 from helpers.adversarial.polish import SHARPNESS, Polish
 from helpers.adversarial.promising import promising
 from helpers.baselines.exact import exact_linear
-from helpers.benchmark.launches import Counter
+from helpers.benchmark.launches import Counter, as_on_a_gpu
 
 
 def begun(network, images, targets, starts=1):
@@ -47,7 +47,7 @@ def test_no_tick_waits_and_every_tick_has_the_same_operations(network, digits):
     _, polish, _ = begun(network, digits[0][:12], digits[1][:12])
     operations = []
     for _ in range(40):
-        with Counter() as counter:
+        with as_on_a_gpu(), Counter() as counter:
             polish.tick()
             polish.aim()
         assert counter.waits == 0

@@ -2,7 +2,7 @@
 
 import torch
 
-from helpers.adversarial.starts import directions
+from helpers.adversarial.starts import directions, first_radii
 
 IMAGES = torch.rand(4, 30, generator=torch.Generator().manual_seed(0))
 
@@ -28,6 +28,12 @@ def test_kinds_may_be_mixed():
     kinds = torch.tensor([3, 0, 1, 2])
     mixed = directions(IMAGES, kinds)
     assert all(torch.equal(mixed[i], of_kind(int(kind))[i]) for i, kind in enumerate(kinds))
+
+
+def test_the_first_radii_take_turns_whatever_the_batch():
+    radii = first_radii(torch.arange(7), IMAGES)
+    assert radii[0] == 1 and torch.equal(radii[:3], radii[3:6]) and radii[6] == radii[0]
+    assert len(set(radii[:3].tolist())) == 3 and radii.dtype == IMAGES.dtype
 
 
 def test_no_images():

@@ -13,11 +13,12 @@ from helpers.adversarial.walk import Walk
 from helpers.baselines.exact import exact_linear
 
 
-def walked(network, images, targets, kind=0):
+def walked(network, images, targets, kind=0, radius=1.0):
     passes = []
     direction = directions(images, torch.full((len(images),), kind))
     problem = PricedProblem(Classifier(network, images))
-    return Walk(problem, images, targets, direction, lambda: passes.append(1)).run(), len(passes)
+    walk = Walk(problem, images, targets, direction, images.new_full((len(images),), radius), lambda: passes.append(1))
+    return walk.run(), len(passes)
 
 
 @pytest.fixture(scope="module")

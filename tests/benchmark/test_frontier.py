@@ -1,11 +1,14 @@
 """Quality against passes: measured once, gone on with, and put over the best known."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from helpers.benchmark import __main__ as command_line
 from helpers.benchmark import frontier, peers
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -57,4 +60,42 @@ def test_the_ratio_is_over_the_least_of_all_and_a_failure_is_infinite():
 def test_no_images(capsys):
     with pytest.raises(SystemExit):
         command_line.main(["frontier", "--images", "0"])
-    assert "--images must be at least 1" in capsys.readouterr().err
+    assert "--images must be from 1 to 4000" in capsys.readouterr().err
+
+
+def test_the_page_shows_the_stored_run():
+    report = frontier.stored()
+    page = (ROOT / "docs" / "frontier.md").read_text(encoding="utf-8")
+    assert frontier.table(report) in page and frontier.headline(report) in page
+    assert (ROOT / "docs" / "frontier.png").exists()
+
+
+@pytest.mark.parametrize("network", ["FC100-100-10", "FC200-200-10", "CNN"])
+def test_the_stored_run_is_ahead_at_every_budget(network):
+    """Passes do not depend on the machine: what the documentation says of effort is held to the stored run."""
+    of = {e["attack"]: e for e in frontier.entries(frontier.stored()) if e["network"] == network}
+    for effort, passes in (("quick", 110), ("thorough", 250), ("exhaustive", 1000)):
+        assert of[f"this attack, {effort}"]["passes"] <= passes
+    assert of["this attack, quick"]["ratio"] < of["DDN, 1000 steps"]["ratio"]
+    assert of["this attack, thorough"]["ratio"] < of["PDGD, 1000 steps"]["ratio"] + (0.001 if network == "CNN" else 0)
+    assert of["this attack, exhaustive"]["ratio"] == min(entry["ratio"] for entry in of.values())
+
+
+def test_the_readme_quotes_the_stored_run():
+    of = {}
+    for entry in frontier.entries(frontier.stored()):
+        of.setdefault(entry["attack"], []).append(entry)
+    words = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for effort, shape in (
+        ("quick", "({} to {} passes of the"),
+        ("thorough", "({} to {} passes)"),
+        ("exhaustive", "({} to {})"),
+    ):
+        passes = [round(entry["passes"]) for entry in of[f"this attack, {effort}"]]
+        assert f"*{effort}* " + shape.format(min(passes), max(passes)) in words
+    for effort, other in (("quick", "DDN, 1000 steps"), ("thorough", "PDGD, 1000 steps")):
+        pairs = zip(of[f"this attack, {effort}"], of[other], strict=True)
+        assert all(own["ratio"] < theirs["ratio"] for own, theirs in pairs)
+    for own in of["this attack, exhaustive"]:
+        rest = [entry["ratio"] for entries in of.values() for entry in entries if entry["network"] == own["network"]]
+        assert own["ratio"] <= min(rest) + 1e-4

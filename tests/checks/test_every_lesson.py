@@ -10,19 +10,21 @@ from notebook_tools import notebooks, source, written
 from torch.nn.functional import cross_entropy
 from verdicts import said
 
-from helpers import checks, minimize
+from helpers import attack, checks, minimize
 
 # What solutions call besides NumPy: functions of the lesson, and names that it imports.
 NEEDS = {"04": ["keep_pair"]}
-SCOPE = {"np": np, "torch": torch, "minimize": minimize, "cross_entropy": cross_entropy}
+SCOPE = {"np": np, "torch": torch, "minimize": minimize, "attack": attack, "cross_entropy": cross_entropy}
 NAMES = {  # 01, 02 and 05 take their solutions from a run of the cells that come before: see their own files
     "00": ["distortion"],
     "03": ["attack_objective", "bfgs_update", "bisection_search", "keep_pair"],
     "04": ["compact", "initial_scale", "remember", "two_loop"],
     "06": ["attackable", "largest_c", "solve"],
+    "07": ["cauchy_points", "remember_rows", "together"],
     "08": ["amplified", "error_matrix", "wilson"],
     "09": ["difference_interval", "purity", "top_images"],
     "10": ["certificate", "circular_norm", "power_iteration"],
+    "11": ["fgsm_loss", "new_examples"],
     "12": ["least_factor", "on_pixels", "survives"],
 }
 PATHS = {path.name[:2]: path for path in notebooks()}

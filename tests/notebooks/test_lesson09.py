@@ -66,7 +66,47 @@ def test_what_the_run_says_of_the_claim(prose, layers):
         for layer in [*second, layers["CNN, hidden 3"]]
         for kind in ("unit", "random")
     )
-    assert f"{added[0]:.0f} to {added[-1]:.0f} points" in said
+    assert f"{added[0]:.0f} to {added[-1]:.0f} points, in the last hidden layers" in said
+
+
+def gained(layer, kind):
+    """What training has added to the purity of this kind, in points."""
+    before, after = (layer["kinds"][name]["8"]["purity"][0] for name in (f"untrained {kind}", kind))
+    return 100 * (after - before)
+
+
+def test_what_training_has_added_elsewhere(prose, layers):
+    first = sorted(gained(layer, kind) for layer in of(layers, "FC", "hidden 1") for kind in ("unit", "random"))
+    assert f"In the first layers of the latter it has added {first[0]:.0f} to {first[-1]:.0f}." in prose
+    ae, second = layers["AE400-10, hidden 1"], layers["CNN, hidden 2"]
+    assert f"it is {gained(ae, 'unit'):.0f} for units and only {gained(ae, 'random'):.0f} for random" in prose
+    assert f"the second convolution {gained(second, 'unit'):.0f} and {gained(second, 'random'):.0f}." in prose
+    assert all(gained(layers["CNN, hidden 1"], kind) < 3 for kind in ("unit", "random"))
+
+
+def test_at_one_place_the_lead_of_a_convolutions_units_is_gone(prose, layers):
+    both = [layers[f"CNN, hidden {i}"] for i in (1, 2)]
+    at_place = [layer["differences"]["unit − one place"]["8"] for layer in both]
+    assert all(found["purity"][1] < 0 < found["purity"][2] for found in at_place)
+    signed = [f"{100 * found['purity'][0]:+.1f}".replace("-", "−") for found in at_place]
+    assert f"the difference is {signed[0]} and {signed[1]} points, with intervals that contain 0" in prose
+    assert f"stay closer, by {at_place[1]['centred'][0]:.2f} in the cosine" in prose and at_place[1]["centred"][1] > 0
+    larger = both[1]["differences"]["unit − one place"]["32"]["purity"]
+    assert f"they are purer by {100 * larger[0]:.0f} points" in prose and larger[1] > 0
+    tied = both[0]["kinds"]["one place"]["8"]["left_out"]
+    assert f"of the mixes at one place, {tied} of 500 in the first convolution" in prose
+    channels = [layer["shape"][0] for layer in both]
+    assert f"only {channels[0]} or {channels[1]} channels to mix" in prose
+
+
+def test_counting_silent_units_as_random_images(prose, layers):
+    report, leads = units.stored(), []
+    chance = report["of_images"]["sets"]["8"]["purity"][0]
+    for i in (1, 2):
+        unit, random = (layers[f"CNN, hidden {i}"]["kinds"][kind] for kind in ("unit", "random"))
+        share = unit["8"]["left_out"] / unit["directions"]
+        leads.append(100 * ((1 - share) * unit["8"]["purity"][0] + share * chance - random["8"]["purity"][0]))
+    assert f"would shrink to {leads[0]:.0f} and {leads[1]:.0f} points" in prose
 
 
 def test_the_axes_and_the_autoencoder(prose, layers):

@@ -20,6 +20,18 @@ LESSONS, SOLUTIONS = notebooks(), notebooks(solutions=True)
 MEMORY = 1.5e9  # bytes, resident
 
 
+# Lessons with sentences, not tables, that still wrap; a lesson leaves this set when it is built with shorter ones.
+WRAPPING = {"02_from_constraint_to_penalty.ipynb", "06_the_attack.ipynb"}
+
+
+def breaches(guard, path):
+    """What the guard finds. For lines that wrap: what differs from WRAPPING."""
+    found = guard(path)
+    if guard is guards.no_printed_line_wraps and path.name in WRAPPING:
+        return [] if found else [f"{path.name} has no line that wraps: take it out of WRAPPING"]
+    return found
+
+
 def name(value):
     return getattr(value, "__name__", None) or str(value.relative_to(ROOT / "notebooks"))
 
@@ -27,21 +39,17 @@ def name(value):
 @pytest.mark.parametrize("path", LESSONS, ids=name)
 @pytest.mark.parametrize("guard", guards.LESSON, ids=name)
 def test_the_lessons_keep_the_rules(guard, path):
-    assert guard(path) == []
+    assert breaches(guard, path) == []
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=name)
 @pytest.mark.parametrize("guard", guards.SOLUTION, ids=name)
 def test_the_solutions_keep_the_rules(guard, path):
-    assert guard(path) == []
-
-
-TO_COME = {7, 11}
+    assert breaches(guard, path) == []
 
 
 def test_the_lessons_are_numbered_without_a_gap():
-    numbers = {int(path.name[:2]) for path in LESSONS}
-    assert numbers | TO_COME == set(range(max(numbers) + 1)) and not numbers & TO_COME
+    assert [int(path.name[:2]) for path in LESSONS] == list(range(len(LESSONS)))
 
 
 def test_the_solutions_are_those_of_the_lessons():
@@ -135,6 +143,7 @@ BREACHES = [
         },
         "a traceback",
     ),
+    ("no_printed_line_wraps", {"key": {"outputs": [said("short\n" + 96 * "x")]}}, "prints a line of 96 characters"),
     ("no_exceptions_expected", {"key": {"metadata": {"tags": ["raises-exception"]}}}, "tagged raises-exception"),
     ("not_too_large", {"title": {"source": "x" * 1_500_001}}, "more than 1.5 MB"),
     ("exercises_are_open", {"stub": {"source": ANSWER}}, "does not end with raise NotImplementedError"),

@@ -85,6 +85,19 @@ def test_units_and_random_directions():
     assert not torch.equal(v, d.random_directions(40, 3000, seed=4))
 
 
+def test_directions_of_one_place_mix_its_channels_alike():
+    shape, units = (4, 3, 2), torch.arange(24).repeat(200)
+    v = d.place_directions(shape, units, seed=5)
+    assert torch.allclose(v.norm(dim=1), torch.ones(len(units), dtype=torch.float64))
+    by_place = v.view(-1, 4, 6)
+    for place in range(6):
+        rows = by_place[units % 6 == place]
+        assert (rows[:, :, place] != 0).all() and rows.abs().sum((0, 1)).count_nonzero() == 1
+        assert (rows[:, :, place].square().mean(0) - 1 / 4).abs().max() < 0.05  # no channel is favoured
+    assert torch.equal(v, d.place_directions(shape, units, seed=5))
+    assert not torch.equal(v, d.place_directions(shape, units, seed=6))
+
+
 def test_principal_axes_are_those_of_the_covariance():
     rng = np.random.default_rng(0)
     basis = np.linalg.qr(rng.normal(size=(6, 6)))[0]

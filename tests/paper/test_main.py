@@ -1,13 +1,16 @@
 """The command line of the paper's room, and the page that shows its stored runs."""
 
+import functools
 import json
 import runpy
 
 import pytest
 from notebook_tools import ROOT
 
+from helpers.digits.mnist import load_mnist
 from helpers.paper import __main__ as command
-from helpers.paper import attacks, units
+from helpers.paper import adversarial_training, attacks, robustness, units
+from helpers.paper.training import Plan
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,28 @@ def test_ctrl_c_says_that_nothing_is_lost(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit) as stopped:
         command.main(["units", "--out", str(tmp_path)])
     assert stopped.value.code == 130 and "the same command goes on from there" in capsys.readouterr().out
+
+
+def test_adversarial_training_writes_its_report_and_finds_everything_there_again(tmp_path, capsys, monkeypatch):
+    small = functools.partial(
+        adversarial_training.adversarial_training,
+        seeds=2,
+        plan=Plan(epochs=1, pool=60, drawn=10, every=5, replaced=10),
+        data={split: tuple(part[:300] for part in load_mnist(split)) for split in ("train", "test")},
+        candidates=(),
+    )
+    methods = {name: adversarial_training.METHODS[name] for name in ("weight decay", "plain")}
+    monkeypatch.setattr(adversarial_training, "METHODS", methods)
+    monkeypatch.setattr(adversarial_training, "adversarial_training", small)
+    monkeypatch.setattr(robustness, "IMAGES", 5)
+    words, path = ["adversarial-training", "--out", str(tmp_path)], tmp_path / "adversarial_training.json"
+    command.main(words)
+    said, report = capsys.readouterr().out, json.loads(path.read_text())
+    assert said.startswith("\nadversarial-training: python -m helpers.paper adversarial-training, 0.")
+    assert adversarial_training.table(report) in said
+    monkeypatch.setattr(adversarial_training, "train", None)  # nothing is trained again
+    command.main(words)
+    assert capsys.readouterr().out == said and json.loads(path.read_text()) == report
 
 
 def test_the_figures_are_drawn(tmp_path, capsys):

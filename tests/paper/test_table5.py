@@ -84,7 +84,14 @@ def test_a_run_goes_on_where_it_was_and_leaves_the_trained_column_empty(offline,
 def test_trained_weights_of_other_widths_have_a_column_of_their_own():
     report = {"initial": {}, "trained": {"conv1": {"shape": [64, 3, 11, 11], "norm": 1.5}}, "message": None}
     assert "| conv1 | 96×3×11×11 | 2.75 | – | 1.50 | 64×3×11×11 |" in table5.table(report)
-    assert "| product | | 7.93e+05 | – | – | |" in table5.table(report)
+    assert "| product |  | 7.93e+05 | – | – |  |" in table5.table(report)
+
+
+def test_the_stored_table_fits_a_notebook_and_says_what_it_lacks():
+    text = table5.text(table5.stored())
+    assert max(map(len, text.splitlines())) <= 95 and "not to be had" in text
+    assert ["conv1", "96×3×11×11", "2.75"] in [line.split()[:3] for line in text.splitlines()]
+    assert table5.text({"initial": {}, "trained": {}, "message": None}).splitlines()[-1].startswith("product")
 
 
 def test_the_names_of_torchvisions_layers_are_right():

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from helpers.paper import published, tables
+from helpers.paper import archive, published, tables
 
 
 @pytest.mark.parametrize("wrong, low, high", [(67, 21.2, 31.9), (0, 0.0, 1.5), (256, 98.5, 100.0), (128, 43.9, 56.1)])
@@ -29,7 +29,18 @@ def test_tables_3_and_4_show_every_number_beside_the_papers(halves_run):
         assert re.search(line, text)
         for variant, counts in report["made for"]["sharpened"][network]["wrong"].items():
             assert all(tables.percent(wrong, 30) in text for wrong in counts), variant
-    assert len({len(line) for line in tables.table3(report).splitlines()}) == 1
-    assert [line.split()[0:2] for line in tables.table3(report).splitlines()[1:]] == [
-        n.split() for n in published.TABLE_3
-    ]
+    above, *lines = tables.table3(report).splitlines()
+    assert above.split() == ["distortion"] * 2 and len({len(line) for line in lines}) == 1
+    assert [line.split()[0:2] for line in lines[1:]] == [n.split() for n in published.TABLE_3]
+
+
+def test_no_table_of_the_stored_runs_is_wider_than_a_notebook():
+    whole, halves = archive.stored("tables1and2.json"), archive.stored("tables3and4.json")
+    shown = tables.table1(whole), tables.table2(whole), tables.table3(halves), tables.table4(halves)
+    assert max(len(line) for text in shown for line in text.splitlines()) <= 95
+
+
+def test_a_wide_table_is_printed_in_blocks_that_repeat_the_first_column():
+    rows = [["names", *"abcde"], ["row", *range(5)]]
+    assert tables.blocks(rows) == "names  a  b  c\nrow    0  1  2\n\nnames  d  e\nrow    3  4"
+    assert tables.blocks([["x", "y"]]) == tables.text([["x", "y"]])

@@ -29,7 +29,8 @@ def test_a_report_says_what_it_promises(small):
     assert set(report["layers"]) == {"FC100-100-10, hidden 1", "FC100-100-10, hidden 2"}
     assert report["command"] == "python -m helpers.paper units --images 400" and report["seconds"] > 0
     for layer in report["layers"].values():
-        assert set(layer["kinds"]) == set(units.KINDS) and layer["shape"] == [100] and layer["dead"] == 0
+        assert set(layer["kinds"]) == set(units.KINDS) - {"one place"}
+        assert layer["shape"] == [100] and layer["dead"] == 0
         assert 1 < layer["axes_of_90_percent"] < layer["axes_of_99_percent"] < layer["axes"] <= 100
         for record in layer["kinds"].values():
             for k in map(str, units.SIZES):
@@ -76,10 +77,29 @@ def test_another_run_is_not_overwritten(small):
 
 def test_the_table_prints_every_kind(small):
     text = units.table(small[1])
-    for name in (*units.KINDS.values(), *units.OF_IMAGES.values(), "unit − random"):
-        assert name in text
+    for kind, name in (units.KINDS | units.OF_IMAGES | {"": "unit − random"}).items():
+        assert (name in text) == (kind != "one place")
     assert "top 8 of 400 test images" in text and "top 32" in units.table(small[1], 32)
     assert len({len(line) for line in text.splitlines() if "directions v" in line or "e_i" in line}) == 1  # aligned
+
+
+def test_with_two_measures_the_stored_table_fits_a_notebook():
+    text = units.table(units.stored(), measures=("purity", "centred"))
+    assert max(map(len, text.splitlines())) <= 95
+    assert "label purity" in text and "cosine, mean removed" in text and " cosine  " not in text
+
+
+def test_only_a_convolution_has_mixes_of_channels_at_one_place():
+    first, _, last = d.hidden_layers(load_network("CNN"))
+    assert units.kinds_of(first) == list(units.KINDS)
+    assert units.kinds_of(last) == [kind for kind in units.KINDS if kind != "one place"]
+    x, (network, raw) = load_mnist("test")[0][:60].double(), units.network_of("CNN")
+    found = {kind: (phi, v) for kind, phi, v in units.kinds(network, raw, first.name, x, 40)}
+    assert list(found) == units.kinds_of(first)
+    (phi, unit), (same, mixed) = found["unit"], found["one place"]
+    assert torch.equal(phi, same)
+    at = [v.view(40, 16, 14 * 14).abs().sum(1) > 0 for v in (unit, mixed)]
+    assert torch.equal(*at)  # the unit's own place, and no other
 
 
 def test_an_interval_holds_the_mean_and_shrinks_with_the_sample():

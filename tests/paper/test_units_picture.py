@@ -12,7 +12,8 @@ def test_the_figures_are_drawn_and_saved(tmp_path):
     left, right = shown.axes
     assert [tick.get_text() for tick in right.get_yticklabels()] == ["seed 0", "seed 1", "seed 2"]
     assert all(tick.get_text().startswith("unit ") for tick in left.get_yticklabels())
-    assert all(text.get_text().endswith("%") for text in left.texts) and len(left.texts) == 3
+    *shares, heading = (text.get_text() for text in left.texts)
+    assert all(share.endswith("%") for share in shares) and len(shares) == 3 and heading.split() == ["label", "purity"]
     assert plt.imread(tmp_path / "figures.png").ndim == 3
     plt.close(shown)
 
@@ -26,5 +27,5 @@ def test_a_row_shows_its_images_in_their_order():
     step = 28 + units_picture.GAP
     ink = np.argwhere(ax.images[0].get_array() == 1).tolist()
     assert ink == [[0, 2], [0, step], [step, 1], [step, step + 3]]
-    assert [text.get_text() for text in ax.texts] == ["50%", "50%"]
+    assert [text.get_text() for text in ax.texts] == ["50%", "50%", "label\npurity"]
     plt.close("all")

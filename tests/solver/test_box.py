@@ -37,6 +37,13 @@ def test_without_a_bound_nothing_is_met_and_everything_is_inside():
     assert below.tolist() == [[True, False, True, True]] and not above.any()
 
 
+def test_a_vector_is_kept_where_x_is_inside():
+    x, vector = float64([[0.0, 0.5, 1.0, -inf]]), float64([[-2.0, -2.0, -2.0, -2.0]])
+    for bounds in ((0.0, 1.0), (torch.zeros(1, 4).double(), 1.0), (0.0, torch.ones(1, 4).double())):
+        out = torch.full_like(x, inf)
+        assert Box(*bounds).inside(vector, x, out) is out and out.tolist() == [[0, -2, 0, 0]]
+
+
 def test_a_coordinate_that_cannot_move_meets_its_bound_at_once():
     t, _ = Box(float64([[0.2, 0.5, 0, 0]]), float64([[0.2, 0.5, 1, 1]])).breakpoints(X, D)
     assert t.tolist()[0][:2] == [0, 0]

@@ -83,11 +83,22 @@ def test_the_rows_that_stay_keep_their_models():
     assert_models(memory, [pairs[i] for i in number])
 
 
-def test_a_part_is_a_view_of_the_same_models_and_what_is_forgotten_there_is_forgotten():
+@pytest.mark.parametrize("index", [slice(10, 20), torch.arange(10, 20)], ids=["a slice", "numbers"])
+def test_what_is_settled_or_forgotten_in_a_part_is_so_in_the_whole(index):
     memory, pairs = filled(6)
-    part = memory.part(slice(10, 20))
+    vectors = [torch.tensor(np.random.default_rng(7).normal(size=(BATCH, N))) for _ in range(2)]
+    s, y = vectors[0], 2 * vectors[0] + 0.1 * vectors[1]
+    memory.update(s.clone(), y.clone(), (s * y).sum(1), torch.full((BATCH,), True), 99)
+    pairs = [[*own, (a, b)][-PAIRS:] for own, a, b in zip(pairs, s.numpy(), y.numpy(), strict=True)]
+    for rows in (index, slice(0, 10), slice(20, BATCH)):
+        part = memory.part(rows)
+        part.settle(vectors[1][rows])
+        memory.put(rows, part)
+    assert_models(memory, pairs)
+    part = memory.part(index)
     assert_models(part, pairs[10:20])
     part.forget(torch.arange(10) == 3)
+    memory.put(index, part)
     pairs[13] = []
     assert_models(memory, pairs)
     assert memory.empty.nonzero().tolist() == [[13]]
@@ -111,16 +122,31 @@ def test_gram_over_free_coordinates_and_combine_are_the_products_with_W():
     vector = torch.tensor(random.normal(size=(BATCH, N)))
     free = torch.tensor((random.random((BATCH, N)) < 0.6).astype(float))
     _, W = model(memory)
-    both = torch.stack([vector, 2 * free], 1)
-    assert torch.allclose(memory.times_W(both), both @ W.transpose(1, 2), rtol=1e-12, atol=1e-12)
-    assert torch.equal(memory.settle(vector), memory.times_W(both)[:, 0])
+    close = {"rtol": 1e-12, "atol": 1e-12}
+    settled = memory.settle(vector)
+    for spare, content in zip(memory.spare, (vector, 2 * free), strict=True):
+        spare.copy_(content)
+    *found, square = memory.times_W()
+    assert torch.allclose(torch.stack(found, 1), torch.stack([vector, 2 * free], 1) @ W.transpose(1, 2), **close)
+    assert torch.allclose(square, vector.square().sum(1), **close)
+    assert torch.equal(settled[0], found[0]) and torch.equal(settled[1], square)
     for mask in (torch.ones_like(free), free):
-        gram, rows = memory.over(mask)
+        gram, vector_times, rows = memory.over(mask)
         masked = W * mask.unsqueeze(1)
-        assert torch.allclose(gram, masked @ masked.transpose(1, 2), rtol=1e-12, atol=1e-12)
-        weights = torch.tensor(random.normal(size=(BATCH, 2 * PAIRS)))
-        expected = (weights.unsqueeze(1) @ masked).squeeze(1)
-        assert torch.allclose(memory.combine(rows, weights), expected, rtol=1e-12, atol=1e-12)
+        assert torch.allclose(gram, masked @ masked.transpose(1, 2), **close)
+        assert torch.allclose(vector_times, (masked @ vector.unsqueeze(2)).squeeze(2), **close)
+        weights, share = torch.tensor(random.normal(size=(BATCH, 2 * PAIRS))), torch.full_like(vector[:, :1], 0.5)
+        expected = (weights.unsqueeze(1) @ masked).squeeze(1) + 0.5 * vector * mask
+        assert torch.allclose(memory.combine(rows, weights, share), expected, **close)
+
+
+def test_a_part_of_its_own_masks_in_place_and_leaves_the_whole_alone():
+    memory, pairs = filled(5)
+    free = torch.zeros(3, N).double()
+    for rows in (slice(4, 7), torch.tensor([4, 5, 6])):
+        part = memory.part(rows)
+        assert not part.over(free)[2].any() and part.rows[:, :-2].any() == (not part.own)
+        assert_models(memory, pairs)
 
 
 def test_columns_are_those_of_W_transposed():

@@ -125,6 +125,27 @@ def test_fixed_variables_do_not_move_and_bounds_hold_exactly_in_float32():
     assert (result.value <= quadratic(x0, *args)).all()
 
 
+def test_a_gradient_that_is_not_the_solvers_own_is_not_written_over():
+    class Slanted(torch.autograd.Function):
+        """x², with the gradient ``a`` as it is, which points past the minimum: some trials are not accepted."""
+
+        @staticmethod
+        def forward(ctx, x, a):
+            ctx.save_for_backward(a)
+            return x.square().sum(1)
+
+        @staticmethod
+        def backward(ctx, _):
+            return ctx.saved_tensors[0], None
+
+    a, x0 = torch.tensor([[1.0, -2.0], [-3.0, 0.5], [2.0, 2.0]]), torch.full((3, 2), 0.1)
+    before = a.clone()
+    minimize(lambda x: Slanted.apply(x, a[: len(x)]), x0, -1, 1, maxfun=9)
+    assert torch.equal(a, before)
+    found = minimize(lambda x: torch.where(x[:, 0] > 0.5, torch.nan, -x.sum(1)), x0, 0, 1)  # its gradient is expanded
+    assert not found.converged.any()
+
+
 def test_everything_fixed_has_nothing_to_do():
     x0 = torch.tensor([[0.25, 0.5]])
     result = minimize(rosenbrock, x0, x0, x0)

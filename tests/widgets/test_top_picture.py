@@ -24,7 +24,8 @@ def test_every_digit_stands_in_its_place():
         assert np.argwhere(rgb[..., 0] == 0).tolist() == [[0, i]]
     texts = [shape[2] for kind, *shape in scene.shapes if kind == "text"]
     assert texts.count("a 1") == 8 == texts.count("a 2")
-    assert texts.count("purity 50%   cosine 0.25   mean removed 0.12") == 2
+    assert texts.count("label purity 50%   cosine 0.25   mean removed 0.12") == 2
+    assert "a network, hidden 1: 3 units" in texts
     assert all(y <= HEIGHT for kind, _, y, *_ in scene.shapes if kind == "text")
 
 
