@@ -32,6 +32,7 @@ SETTINGS = {
     "this attack, β = 1, 8, 64": {"sharpness": (1, 8, 64)},
     "this attack, quick": {"effort": "quick"},
     "this attack, thorough": {"effort": "thorough"},
+    "this attack, exhaustive": {"effort": "exhaustive"},
 }
 KEPT = "this attack, β = 1, 8, 64"  # whose changes are stored, to be looked at
 OTHERS = ("DDN, 100 steps", "DDN, 500 steps", "PDGD, 500 steps")  # of adversarial-library, where it is installed
