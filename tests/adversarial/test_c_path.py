@@ -98,5 +98,6 @@ def test_few_iterations_cost_few_passes_and_the_lemma_holds_among_the_answers(ne
     images, targets = digits
     c = torch.logspace(-1, 2, 6)
     short = c_path(network, images[0], int(targets[0]), c, maxiter=4)
-    assert short.evaluations.max() < c_path(network, images[0], int(targets[0]), c).evaluations.min()
+    whole = c_path(network, images[0], int(targets[0]), c)
+    assert (short.evaluations <= whole.evaluations).all() and short.evaluations.sum() < 0.7 * whole.evaluations.sum()
     assert (short.norm.diff() <= 1e-6).all() and (short.loss.diff() >= -1e-6).all()
