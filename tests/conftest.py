@@ -26,6 +26,20 @@ def digits():
     return images[:100], (labels[:100] + 1) % 10
 
 
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """No network, as behind a proxy that is not there, and an empty cache of torch's: the folder of its weights."""
+    import torch
+
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    return tmp_path / "hub" / "checkpoints"
+
+
 def pytest_collection_modifyitems(items):
     """A notebook's cells take minutes in all: they count as slow, and can be asked for as lessons."""
     for item in items:

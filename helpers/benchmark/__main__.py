@@ -27,11 +27,11 @@ ROUNDS, SOLVER_ROUNDS = 5, 3
 def main(arguments=None):
     """The command line; ``--help`` lists it."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"  # before NumPy and torch are loaded; after it, they do not look
     if arguments and arguments[0] in OTHERS:
         return import_module(f"helpers.benchmark.{arguments[0]}").main(arguments[1:])
     options = parsed(arguments)
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
     report = run(options.images, options.device, options.threads)
     if options.json:
         write(report, options.json)

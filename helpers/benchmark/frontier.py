@@ -7,15 +7,18 @@ ostrich of the paper. What is measured is kept in --json after every contestant;
 import argparse
 import json
 import math
-import os
-import time
 from datetime import date
 from pathlib import Path
 
-from helpers.benchmark.measure import Interrupt, markdown
+import torch
+from tqdm import tqdm
+
+from helpers.adversarial.attack import attack
+from helpers.benchmark import peers
+from helpers.benchmark import report as reports
+from helpers.benchmark.measure import Interrupt, clock, markdown
 from helpers.benchmark.report import describe, write
 
-STORED = Path(__file__).parents[1] / "data" / "frontier.json"
 NETWORKS = ("FC10(1e-4)", "FC100-100-10", "FC200-200-10", "CNN")
 FIRST = 5000  # the test image to begin with: the settings of ``effort`` were chosen on images before it
 SLOW = 10  # images that a contestant gets who takes one at a time: SciPy's loop, and botorch's wrapper
@@ -38,8 +41,6 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if not 1 <= options.images <= 4000:
         parser.error("--images must be from 1 to 4000")
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
     try:
         report = run(options)
     except ValueError as problem:
@@ -49,16 +50,13 @@ def main(arguments=None):
 
 def run(options):
     """Measure what is not measured yet; returns the report."""
-    import torch
-    from tqdm import tqdm
-
     torch.set_num_threads(1)
     report = _begun(options)
     with Interrupt() as interrupt:
         for network in options.networks:
             done = report["networks"].setdefault(network, {})
             task = None
-            for name, contestant in tqdm(contestants(options.device).items(), desc=network, unit="attack"):
+            for name, contestant in tqdm(contestants().items(), desc=network, unit="attack"):
                 if name in done:
                     continue
                 interrupt.check()
@@ -88,26 +86,24 @@ def _task(network, count, device):
     return task(count, device, network, FIRST)
 
 
-def contestants(device):
-    """From a name to (run, quick): run(network, images, targets) → AttackResult; those that are not quick get few."""
-    from helpers.adversarial.attack import attack
-    from helpers.benchmark.peers import curves
+def ours(options):
+    """The attack with these ``options``, as a contestant: run(network, images, targets) → AttackResult."""
+    return lambda *task: attack(*task, progress=False, **options)
 
-    ours = {
-        name: (lambda *task, options=options: attack(*task, progress=False, **options), True)
-        for name, options in OURS.items()
-    }
-    return {**ours, **curves()}
+
+def contestants():
+    """From a name to (run, quick): run(network, images, targets) → AttackResult; those that are not quick get few."""
+    return {**{name: (ours(options), True) for name, options in OURS.items()}, **peers.curves()}
 
 
 def measured(contestant, network, images, targets):
     """One contestant's ‖r‖ of each image (None where it failed), its mean passes, and CPU seconds an image."""
-    attack, quick = contestant
+    run, quick = contestant
     if not quick:
         images, targets = images[:SLOW], targets[:SLOW]
-    start = time.process_time()
-    result = attack(network, images, targets)
-    seconds = (time.process_time() - start) / len(images)
+    start = clock(images.device)
+    result = run(network, images, targets)
+    seconds = (clock(images.device) - start) / len(images)
     norms = [round(v, 5) if ok else None for v, ok in zip(result.norm.tolist(), result.success.tolist(), strict=True)]
     passes = (result.evaluations + result.forwards).float().mean().item()
     return {"norms": norms, "passes": round(passes, 1), "seconds": round(seconds, 6)}
@@ -139,6 +135,7 @@ def entries(report):
             "ms": 1000 * found[name]["seconds"],
         }
         for network, found in report["networks"].items()
+        if found  # interrupted before its first attack: nothing
         for name, ratio in ratios(found).items()
     ]
 
@@ -160,8 +157,8 @@ def table(report):
 
 
 def stored():
-    """The report of the run that docs/benchmark.md shows."""
-    return json.loads(STORED.read_text(encoding="utf-8"))
+    """The report of the run that docs/frontier.md shows."""
+    return reports.stored("frontier.json")
 
 
 def headline(report):

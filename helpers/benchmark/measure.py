@@ -3,10 +3,27 @@
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
+
+
+def clock(device):
+    """Seconds. On a CPU those of this process alone, so that whatever else the machine does does not count."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+        return time.perf_counter()
+    return time.process_time()
+
+
+def peak():
+    """This process's largest resident memory in bytes; None where the system does not say. (getrusage's would be
+    at least that of the process which started this one.)"""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), None)
 
 
 @dataclass(frozen=True)
@@ -23,12 +40,12 @@ class Turn:
 
 def timed(run, device="cpu"):
     """``run()`` and the seconds that it took, the work that it left to a GPU included."""
-    start = _clock(device)
+    start = _wall_clock(device)
     result = run()
-    return result, _clock(device) - start
+    return result, _wall_clock(device) - start
 
 
-def _clock(device):
+def _wall_clock(device):
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()

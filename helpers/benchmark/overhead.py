@@ -6,7 +6,6 @@ time, which whatever else the machine does hardly moves.
 """
 
 import argparse
-import json
 import time
 from contextlib import contextmanager
 from datetime import date
@@ -21,13 +20,13 @@ from torch.utils.flop_counter import flop_registry
 from helpers.adversarial import flight as flights
 from helpers.adversarial import search
 from helpers.adversarial.objective import PricedProblem
+from helpers.benchmark import report as reports
 from helpers.benchmark.launches import ALLOCATIONS, is_view
 from helpers.benchmark.measure import markdown
 from helpers.benchmark.report import NETWORK, describe, write
 from helpers.solver import lbfgsb
 from helpers.solver.compact import Memory
 
-STORED = Path(__file__).parents[1] / "data" / "overhead.json"
 TASKS = {
     f"{NETWORK}, β = 1": (NETWORK, 1.0),
     f"{NETWORK}, β = 1, 8, 64": (NETWORK, (1.0, 8.0, 64.0)),
@@ -206,7 +205,7 @@ def text(report):
 
 def stored():
     """The report of the run that docs/benchmark.md shows: ``overhead --json helpers/data/overhead.json`` wrote it."""
-    return json.loads(STORED.read_text(encoding="utf-8"))
+    return reports.stored("overhead.json")
 
 
 def run(count, names, rounds=3):

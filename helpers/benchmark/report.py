@@ -9,18 +9,23 @@ from importlib.metadata import version
 from pathlib import Path
 
 NETWORK = "FC100-100-10"
-STORED = Path(__file__).parents[1] / "data" / "benchmark.json"
+KEPT = Path(__file__).parents[1] / "data"  # the reports that come with the package
 
 
-def stored():
-    """The report of the run that docs/benchmark.md shows: ``--json helpers/data/benchmark.json`` wrote it."""
-    return json.loads(STORED.read_text(encoding="utf-8"))
+def stored(name="benchmark.json"):
+    """A report that docs/ shows, by its file's name: ``--json helpers/data/benchmark.json`` wrote it."""
+    return json.loads((KEPT / name).read_text(encoding="utf-8"))
 
 
 def write(report, path):
-    """Write the report to ``path`` as JSON, at once or not at all."""
+    """Write the report to ``path`` as JSON, at once or not at all; None stands for NaN."""
+    write_json(_without_nan(report), path)
+
+
+def write_json(content, path):
+    """Write a dict as JSON, all or nothing."""
     draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(_without_nan(report), indent=1) + "\n", encoding="utf-8")
+    draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     os.replace(draft, path)
 
 

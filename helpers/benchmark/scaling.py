@@ -18,11 +18,11 @@ from statistics import median
 import torch
 from tqdm import tqdm
 
+from helpers.benchmark import report as reports
 from helpers.benchmark.launches import Passes
-from helpers.benchmark.measure import Interrupt, markdown
+from helpers.benchmark.measure import Interrupt, clock, markdown, peak
 from helpers.benchmark.report import NETWORK, describe, write
 
-STORED = Path(__file__).parents[1] / "data" / "scaling.json"
 SIZES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 AT_LEAST = 10  # images of a turn, in several calls where one has fewer: single images differ too much
@@ -33,15 +33,7 @@ WHOLE = 60_000
 
 def stored():
     """The report of the run that docs/benchmark.md shows: ``--json helpers/data/scaling.json`` wrote it."""
-    return json.loads(STORED.read_text(encoding="utf-8"))
-
-
-def clock(device):
-    """Seconds. On a CPU those of this process's one thread, so that whatever else the machine does does not count."""
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)
-        return time.perf_counter()
-    return time.process_time()
+    return reports.stored("scaling.json")
 
 
 def task(device, split="test"):
@@ -130,15 +122,8 @@ def whole(count=WHOLE):
         "success": result.success.double().mean().item(),
         "mean_norm": result.norm[result.success].double().mean().item(),
         "seconds": seconds,
-        "resident": _peak(),
+        "resident": peak(),
     }
-
-
-def _peak():
-    """Largest resident memory in bytes. getrusage's would be at least that of the process which started this one."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), None)
 
 
 def in_a_process_of_its_own(count=WHOLE):

@@ -1,13 +1,13 @@
 """Results on disk, chunk by chunk: each file whole or not there, and all in a folder made in one way."""
 
 import json
-import os
 from datetime import date
 from pathlib import Path
 
 import torch
 
-from helpers.benchmark.report import describe
+from helpers.benchmark.report import describe, write_json
+from helpers.digits import training
 
 KEPT = Path(__file__).parents[1] / "data" / "paper"  # the reports that come with the package
 
@@ -39,10 +39,7 @@ class Archive:
 
     def save(self, chunk, content):
         """Write the tensors of a chunk: renamed into place once they are whole, so that no kill leaves half a file."""
-        path = self._path(chunk)
-        draft = path.with_suffix(".draft")
-        torch.save(content, draft)
-        os.replace(draft, path)
+        training.save(content, self._path(chunk))
 
     def load(self, chunk):
         """The tensors of a chunk, on the CPU; what is not looked at is not read."""
@@ -60,10 +57,3 @@ def stored(name):
 def made_by(command, device="cpu", threads=1):
     """What every report says of its making: the command, the machine, and the date."""
     return {"command": command, "machine": describe(device, threads), "date": date.today().isoformat()}
-
-
-def write_json(content, path):
-    """Write a dict as JSON, all or nothing."""
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(draft, path)

@@ -15,8 +15,8 @@ from tqdm.auto import tqdm
 
 from helpers import baselines
 from helpers.adversarial.attack import attack
-from helpers.benchmark import peers
-from helpers.benchmark.measure import Interrupt
+from helpers.benchmark import frontier, peers
+from helpers.benchmark.measure import Interrupt, peak
 from helpers.paper import photograph_kept, tables
 from helpers.paper.archive import made_by, stored, write_json
 from helpers.paper.photograph_files import FACTORS, FILES, lead, survival
@@ -27,13 +27,7 @@ from helpers.photographs.pictures import load_photographs
 FILE = "photographs.json"
 PAPER, PAPER_IMAGES = 0.006508, 64  # the paper's average distortion with AlexNet, and over how many photographs
 # The settings of this attack that are compared, each handed to ``attack`` as it stands here.
-SETTINGS = {
-    "this attack, β = 1": {},
-    "this attack, β = 1, 8, 64": {"sharpness": (1, 8, 64)},
-    "this attack, quick": {"effort": "quick"},
-    "this attack, thorough": {"effort": "thorough"},
-    "this attack, exhaustive": {"effort": "exhaustive"},
-}
+SETTINGS = frontier.OURS
 KEPT = "this attack, β = 1, 8, 64"  # whose changes are stored, to be looked at
 OTHERS = ("DDN, 100 steps", "DDN, 500 steps", "PDGD, 500 steps")  # of adversarial-library, where it is installed
 SCIPY = "SciPy's loop, β = 1"
@@ -57,7 +51,7 @@ class Leading(nn.Module):
 
 def attacks():
     """From a name to ``run(network, images, targets)``, an AttackResult; and a sentence for what is not installed."""
-    found = {name: _ours(options) for name, options in SETTINGS.items()}
+    found = {name: frontier.ours(options) for name, options in SETTINGS.items()}
     for least in LEADS:
         found[f"this attack, β = 1, lead {least:g}"] = _leading(least)
     missing = None
@@ -67,10 +61,6 @@ def attacks():
         found |= {name: run for name, (run, _) in peers.curves().items() if name in OTHERS}
     found[SCIPY] = lambda *task: baselines.scipy_lbfgsb(*task, progress=False)
     return found, missing
-
-
-def _ours(options):
-    return lambda *task: attack(*task, progress=False, **options)
 
 
 def _leading(least):
@@ -137,7 +127,7 @@ def _measured(run, network, image):
         "c": None if torch.isnan(result.c).any() else result.c.item(),
         "passes": int(result.evaluations + result.forwards),
         "CPU seconds": round(seconds, 1),
-        "peak MB": _peak() if reset else None,
+        "peak MB": round(peak() / 1e6) if reset else None,
         "in the box": bool(0 <= result.adversarial.min() and result.adversarial.max() <= 1),
     }
     entry["in files"] = survival(network, image, result.adversarial, OSTRICH)
@@ -151,12 +141,6 @@ def _reset_peak():
     except OSError:
         return False
     return True
-
-
-def _peak():
-    """The most resident memory, in MB, since it was last reset."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return round(int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) * 1024 / 1e6)
 
 
 def table(report):

@@ -9,18 +9,6 @@ import torch
 from helpers.paper import spectral, table5
 
 
-@pytest.fixture
-def offline(tmp_path, monkeypatch):
-    """No network, as behind a proxy that is not there, and an empty cache."""
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    return tmp_path / "hub" / "checkpoints"
-
-
 def test_the_stored_run_has_every_layer_and_says_how_it_was_made():
     report = table5.stored()
     assert list(report["initial"]) == list(table5.PAPER)

@@ -14,18 +14,6 @@ def images():
     return load_photographs()[0]
 
 
-@pytest.fixture
-def offline(tmp_path, monkeypatch):
-    """No network, as behind a proxy that is not there, and an empty cache."""
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    return tmp_path / "hub" / "checkpoints"
-
-
 def test_normalisation_is_the_first_step(images):
     whole = Normalised(torch.nn.Identity(), (0.5, 0.4, 0.3), (0.1, 0.2, 0.3), "nothing")
     assert torch.allclose(whole(images)[:, 1], (images[:, 1] - 0.4) / 0.2)
