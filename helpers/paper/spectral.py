@@ -47,8 +47,9 @@ def dense(layer, shape):
 
     Column i is what the layer, without its offsets, makes of the i-th unit vector.
     """
-    units = torch.eye(math.prod(shape), dtype=torch.float64)
-    return linear_part(layer)(units.view(-1, *shape)).flatten(1).T
+    bare, units = linear_part(layer), torch.eye(math.prod(shape), dtype=torch.float64).view(-1, *shape)
+    # 256 at a time: a convolution in float64 copies the patches of its whole batch
+    return torch.cat([bare(some).flatten(1) for some in units.split(256)]).T
 
 
 def circular_norm(weight, size, stride=1, dilation=1):

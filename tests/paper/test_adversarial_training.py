@@ -77,6 +77,7 @@ def test_every_method_and_seed_is_there(run):
     assert report == json.loads(json.dumps(report)) and report["hours of CPU"]["training"] >= 0
 
 
+@pytest.mark.slow
 def test_killed_three_times_and_started_again_it_gives_the_same_numbers(run, tmp_path):
     out, _ = run
     script, killed = tmp_path / "run.py", tmp_path / "killed"
@@ -97,6 +98,7 @@ def test_killed_three_times_and_started_again_it_gives_the_same_numbers(run, tmp
     assert_same(out, killed)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_numbers(run, tmp_path):
     out, _ = run
     script = tmp_path / "run.py"
