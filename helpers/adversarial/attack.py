@@ -15,12 +15,13 @@ from tqdm.auto import tqdm
 
 from helpers.adversarial.answers import Answers
 from helpers.adversarial.inputs import check_inputs, check_norm, check_schedule, check_starts
-from helpers.adversarial.polish import SHARPNESS, Polish
+from helpers.adversarial.polish import SHARPNESS, LongPolish, Polish
 from helpers.adversarial.promising import kept, promising
 from helpers.adversarial.search import Search
+from helpers.adversarial.starts import DESCENT
 from helpers.adversarial.tasks import RIVALS
 
-EFFORTS = {"quick": 1, "thorough": 3, "exhaustive": 12}  # starts, for 95, 230 and 850 passes an image at most
+EFFORTS = {"quick": 1, "thorough": 3, "exhaustive": 4}  # starts, for 95, 230 and 980 passes an image at most
 
 
 def attack(
@@ -54,9 +55,10 @@ def attack(
             such as (1, 8, 64) starts each stage from the last one's answer, and comes closer to the smallest
             perturbation. With ``starts`` the default is (8, 64), and no stage searches for its c: see ``polish``.
         starts: None, the paper's search from r = 0; or from how many starts to walk (``starts.directions``), of which a
-            half, rounded up, is carried on. Where no walk meets the border the paper's search follows.
+            half, rounded up, is carried on. The fourth is a ``descent`` from far inside the target's region, of 600
+            passes. Where no start leads to the border the paper's search follows.
         effort: None, or the starts that are recommended for a budget: "quick" (1 start, 75 to 95 passes an image),
-            "thorough" (3, 190 to 230) or "exhaustive" (12, 700 to 850): `python -m helpers.benchmark frontier`.
+            "thorough" (3, 190 to 230) or "exhaustive" (4, 850 to 980): `python -m helpers.benchmark frontier`.
         max_batch: at most so many images in flight at a time, and in any pass of the network; None: what suits the
             device, by the memory that one image is seen to need. Where memory runs out it is halved, with a warning.
         progress: show a progress bar on anything over two seconds.
@@ -87,8 +89,10 @@ def attack(
 def _polished(answers, schedule, starts, bar):
     """The closest points of all walks, polished; what has met no border is left to the search. False after Ctrl-C."""
 
+    begin = LongPolish if starts > DESCENT else Polish
+
     def begun():
-        return Search(answers, "squared", schedule, promising(answers.classifier, answers, starts, bar.update), Polish)
+        return Search(answers, "squared", schedule, promising(answers.classifier, answers, starts, bar.update), begin)
 
     whole = _searched(answers, bar, begun)
     if whole:

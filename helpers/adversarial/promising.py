@@ -1,9 +1,10 @@
-"""What an attack with several starts has to do, as a stream: the walks of every image, and of them the closest."""
+"""What an attack with several starts has to do, as a stream: the ways of every image to the border, and the closest."""
 
 import torch
 
+from helpers.adversarial.descent import Descent
 from helpers.adversarial.objective import PricedProblem
-from helpers.adversarial.starts import directions, first_radii
+from helpers.adversarial.starts import DESCENT, directions, first_radii
 from helpers.adversarial.tasks import targeted, unanswered, untargeted
 from helpers.adversarial.walk import Walk
 
@@ -24,8 +25,7 @@ def promising(classifier, answers, starts, report=lambda walks: None):
         row, target = untargeted(classifier, answers, rows) if answers.free else targeted(classifier, answers, rows)
         if not len(row):
             continue
-        walks = _walks(problem, answers, row, target, starts, report)
-        x, size, multiplier = (torch.cat(parts) for parts in zip(*walks, strict=True))
+        x, size, multiplier = _ways(problem, answers, row, target, starts, report)
         images = len(row.unique_consecutive())
         walks_of_each = len(size) // images
         chosen = size.view(images, -1).topk(min(kept(starts), walks_of_each), dim=1, largest=False)
@@ -37,18 +37,30 @@ def promising(classifier, answers, starts, report=lambda walks: None):
             yield row[pair // starts], target[pair // starts], multiplier[pair].log(), x[pair], size[pair]
 
 
-def _walks(problem, answers, row, target, starts, report):
-    """Walk from every start of every task, as many at once as a pass may have; yields (x, ‖r‖, multiplier)."""
+def _ways(problem, answers, row, target, starts, report):
+    """Go from every start of every task, as many at once as a pass may have: (x, ‖r‖, multiplier), task by task."""
     pairs = torch.arange(len(row) * starts, device=row.device)
-    for part in pairs.split(problem.classifier.at_once):
-        of_image, image = row[part // starts], answers.pixels(row[part // starts])
-        kind = part % starts
+    by_kind = pairs.view(-1, starts)
+    walks = torch.cat([by_kind[:, :DESCENT], by_kind[:, DESCENT + 1 :]], 1).flatten()
+    descents = by_kind[:, DESCENT : DESCENT + 1].flatten()
+    found = []
+    for alike, begun in ((walks, _walk), (descents, _descent)):
+        for part in alike.split(problem.classifier.at_once) if len(alike) else ():
+            of_image, image = row[part // starts], answers.pixels(row[part // starts])
 
-        def count(of_image=of_image):
-            answers.evaluations.index_add_(0, of_image, torch.ones_like(of_image))
+            def count(of_image=of_image):
+                answers.evaluations.index_add_(0, of_image, torch.ones_like(of_image))
 
-        walk = Walk(
-            problem, image, target[part // starts], directions(image, kind), first_radii(kind, image), count
-        ).run()
-        report(len(part))
-        yield walk.best.x, walk.best.value, walk.multiplier
+            way = begun(part % starts, problem, image, target[part // starts], count).run()
+            report(len(part))
+            found.append((way.best.x, way.best.value, way.multiplier))
+    back = torch.cat([walks, descents]).argsort()
+    return (torch.cat(parts)[back] for parts in zip(*found, strict=True))
+
+
+def _walk(kind, problem, image, target, count):
+    return Walk(problem, image, target, directions(image, kind), first_radii(kind, image), count)
+
+
+def _descent(kind, *task):
+    return Descent(*task)

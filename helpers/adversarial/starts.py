@@ -1,5 +1,7 @@
 """Where walks set out to, and how far: the kinds of starts, in the order in which they are taken.
 
+The fourth is no walk but a descent.
+
 Which basin a walk ends in depends more on its first radius than on its direction: from inside the border it meets other
 places than from outside. So the kinds differ in both.
 """
@@ -8,6 +10,7 @@ import torch
 
 GREY = 0.5
 KINDS = 3  # before the noise: zero, grey, black
+DESCENT = 3  # the kind that is a ``descent``, which takes as many passes as fifteen walks
 RADII = (1.0, 0.3, 3.0)  # in turn: first radii, in distances to where the linearised loss is 0
 
 
@@ -15,7 +18,7 @@ def directions(images, kind):
     """The direction of each row's start: images (rows, n), kind (rows,) integers; returns (rows, n).
 
     0: zero, which lets the walk begin against the gradient, from r = 0 as the paper does. 1: to half way to a grey
-    image, ½x + ¼. 2: to half way to a black one, ½x. From 3 on: Gaussian noise, a draw for each kind and the same for
+    image, ½x + ¼. 2: to half way to a black one, ½x. Beyond: Gaussian noise, a draw for each kind and the same for
     every image, so that no answer depends on the batch.
     """
     most = int(kind.max()) + 1 if len(kind) else 0

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from helpers.adversarial import descent
 from helpers.adversarial.answers import Answers
 from helpers.adversarial.classifier import Classifier
+from helpers.adversarial.objective import PricedProblem
 from helpers.adversarial.promising import kept, promising
 from helpers.adversarial.walk import STEPS
 
@@ -26,7 +28,8 @@ def test_the_closest_of_all_walks_are_carried_on(network, digits):
 
 
 @pytest.mark.parametrize("max_batch", [1, 3, 7])
-def test_no_pass_is_larger_and_the_tasks_are_the_same(max_batch, network, digits):
+def test_no_pass_is_larger_and_the_tasks_are_the_same(max_batch, network, digits, monkeypatch):
+    monkeypatch.setattr(descent, "STEPS", 30)
     images, targets = digits[0][:5], digits[1][:5]
     sizes = []
 
@@ -34,12 +37,23 @@ def test_no_pass_is_larger_and_the_tasks_are_the_same(max_batch, network, digits
         sizes.append(len(x))
         return network(x)
 
-    _, whole = streamed(network, images, targets, 5)
-    answers, parts = streamed(watched, images, targets, 5, max_batch)
+    _, whole = streamed(network, images, targets, 6)  # five walks and a descent
+    answers, parts = streamed(watched, images, targets, 6, max_batch)
     assert max(sizes) <= max_batch
     assert torch.cat([part[0] for part in parts]).tolist() == whole[0][0].tolist()
     assert torch.allclose(torch.cat([part[4] for part in parts]), whole[0][4], rtol=1e-3)
-    assert answers.evaluations.tolist() == [5 * STEPS] * 5
+    assert answers.evaluations.tolist() == [5 * STEPS + 30] * 5
+
+
+def test_from_four_starts_on_one_is_a_descent(network, digits):
+    images, targets = digits[0][:5], digits[1][:5]
+    passes = [streamed(network, images, targets, starts)[0].evaluations.tolist() for starts in (3, 4, 5)]
+    assert passes == [[3 * STEPS + more] * 5 for more in (0, descent.STEPS, descent.STEPS + STEPS)]
+    way = descent.Descent(PricedProblem(Classifier(network, images)), images, targets, lambda: None).run()
+    _, ((_, _, _, _, size),) = streamed(network, images, targets, 4)
+    carried_on = size.view(5, 2)
+    among = torch.isclose(carried_on, way.best.value.unsqueeze(1), rtol=1e-3).any(1)
+    assert (among | (carried_on.amax(1) < way.best.value)).all() and among.any()
 
 
 def test_an_untargeted_image_is_walked_to_every_label_and_its_closest_are_kept(network, digits):

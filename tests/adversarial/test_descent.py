@@ -1,0 +1,72 @@
+"""Descents from far inside: they end near the border, inside the box, and know its multiplier."""
+
+import pytest
+import torch
+from torch import nn
+
+from helpers import load_network
+from helpers.adversarial import descent
+from helpers.adversarial.classifier import Classifier
+from helpers.adversarial.descent import Descent
+from helpers.adversarial.objective import PricedProblem, margin
+from helpers.baselines.exact import exact_linear
+
+
+def descended(network, images, targets):
+    passes = []
+    way = Descent(PricedProblem(Classifier(network, images)), images, targets, lambda: passes.append(1))
+    return way.run(), len(passes)
+
+
+def test_the_border_of_a_plane_and_its_multiplier():
+    a = torch.linspace(0.2, 1, 40)
+    network = nn.Linear(40, 2).eval().requires_grad_(False)
+    network.weight.copy_(torch.stack([a, torch.zeros(40)]))
+    network.bias.copy_(torch.stack([0.5 * a.norm() - a.sum() / 2, torch.zeros(())]))
+    found, _ = descended(network, torch.full((1, 40), 0.5), torch.tensor([1]))
+    assert 0.5 < found.best.value.item() < 0.52
+    assert found.multiplier.item() == pytest.approx(a.norm().item(), rel=0.05)  # as for a walk
+
+
+def test_digits_end_near_the_closest_point_inside_the_box(digits):
+    network = load_network("FC10(1e-4)")
+    images, targets = digits[0][:30], digits[1][:30]
+    images, targets = (part[network(images).argmax(1) != targets] for part in (images, targets))
+    found, passes = descended(network, images, targets)
+    exact = exact_linear(network, images, targets).norm
+    x = found.best.x
+    assert passes == descent.STEPS
+    assert ((x >= 0) & (x <= 1)).all() and (margin(network(x), targets) < 0).all()
+    assert torch.allclose(found.best.value, (x - images).norm(dim=1))
+    assert (found.best.value >= exact * 0.9999).all() and (found.best.value / exact).mean() < 1.03
+
+
+def test_the_loss_comes_first_and_the_border_last(network, digits):
+    """Far beyond the border at first, near it at the end: the price has grown."""
+    sizes = []
+
+    class Noted(Descent):
+        def watch(self, *seen):
+            there, size = super().watch(*seen)
+            sizes.append(size.mean().item())
+            return there, size
+
+    images, targets = digits[0][:10], digits[1][:10]
+    found = Noted(PricedProblem(Classifier(network, images)), images, targets, lambda: None).run()
+    nearest = found.best.value.mean().item()
+    assert max(sizes[: descent.STEPS // 4]) > 3 * nearest
+    assert sizes[-1] < 1.1 * nearest
+
+
+def test_a_descent_does_not_depend_on_the_batch(network, digits):
+    together, _ = descended(network, digits[0][:20], digits[1][:20])
+    alone, _ = descended(network, digits[0][7:8], digits[1][7:8])
+    assert alone.best.value.item() == pytest.approx(together.best.value[7].item(), rel=1e-2)
+
+
+def test_a_label_that_is_nowhere_is_not_met_and_nothing_breaks(digits):
+    network = nn.Linear(784, 3).eval().requires_grad_(False)
+    network.weight.zero_()
+    network.bias.copy_(torch.tensor([1.0, 0.0, 0.5]))  # says 0 whatever it sees
+    found, _ = descended(network, digits[0][:3], torch.tensor([1, 2, 1]))
+    assert torch.isinf(found.best.value).all() and torch.equal(found.best.x, digits[0][:3])
