@@ -21,7 +21,7 @@ from helpers.adversarial.search import Search
 from helpers.adversarial.starts import DESCENT
 from helpers.adversarial.tasks import RIVALS
 
-EFFORTS = {"quick": 1, "thorough": 3, "exhaustive": 4}  # starts, for 95, 230 and 980 passes an image at most
+EFFORTS = {"quick": 1, "thorough": 3, "exhaustive": 4}  # starts, for 110, 250 and 1,000 passes an image at most
 
 
 def attack(
@@ -57,8 +57,8 @@ def attack(
         starts: None, the paper's search from r = 0; or from how many starts to walk (``starts.directions``), of which a
             half, rounded up, is carried on. The fourth is a ``descent`` from far inside the target's region, of 600
             passes. Where no start leads to the border the paper's search follows.
-        effort: None, or the starts that are recommended for a budget: "quick" (1 start, 75 to 95 passes an image),
-            "thorough" (3, 190 to 230) or "exhaustive" (4, 850 to 980): `python -m helpers.benchmark frontier`.
+        effort: None, or the starts that are recommended for a budget: "quick" (1 start, 70 to 110 passes an image),
+            "thorough" (3, 180 to 250) or "exhaustive" (4, 780 to 1,000): `python -m helpers.benchmark frontier`.
         max_batch: at most so many images in flight at a time, and in any pass of the network; None: what suits the
             device, by the memory that one image is seen to need. Where memory runs out it is halved, with a warning.
         progress: show a progress bar on anything over two seconds.
