@@ -17,8 +17,8 @@ def whole(report):
         lengths(report),
         "\nCPU s: of one core, a photograph, on average; MB: the most memory.",
         costs(report),
-        "\nRounded to 256 levels. Each photograph: by how much the target's logit leads as found. lost: what",
-        "rounding takes away, the r_i below half a level. kept: how many photographs keep the target.",
+        "\nRounded to 256 levels. Each photograph: by how much the target's logit leads as found. lost:",
+        "what rounding takes away, all r_i below half a level. kept: how many photographs stay ostriches.",
         leads(report),
         *(f"\n{factors_title(name)}\n{factors(report, name, whom)}" for name, whom in files.items() if whom),
     ]
@@ -53,7 +53,7 @@ def leads(report, whom=None):
     rows = [["lead as found", *report["says"], "lost: values", "‖r‖²", "kept"]]
     for who, entries in _entries(report, whom):
         files = [entry["in files"] for entry in entries if entry]
-        each = [f"{entry['lead']:.2g}" if entry else "–" for entry in entries]
+        each = [f"{entry['lead']:.2f}" if entry else "–" for entry in entries]
         lost = [_share([file.get("lost", {}).get(key) for file in files]) for key in ("of the values", "of the square")]
         kept = f"{sum(file['lead']['256 levels'] > 0 for file in files)} of {len(files)}"
         rows.append([who, *each, *lost, kept])
@@ -62,7 +62,7 @@ def leads(report, whom=None):
 
 def factors_title(name):
     """What ``factors`` shows for the file ``name``."""
-    return f"{name}: the least factor tried that r must be multiplied by → distortion × 1000 in the file."
+    return f"{name}: the least factor tried for r → the distortion × 1000 in the file"
 
 
 def factors(report, name, whom):

@@ -33,7 +33,7 @@ def test_leads_and_factors_are_those_of_the_report():
     who = photograph.PLAIN
     files = [REPORT["attacks"][who][name]["in files"] for name in NAMES]
     *each, values, square, kept, of, all_of_them = line(photograph_tables.leads(REPORT, [who]), who)
-    assert [float(v) for v in each] == [float(f"{REPORT['attacks'][who][name]['lead']:.2g}") for name in NAMES]
+    assert each == [f"{REPORT['attacks'][who][name]['lead']:.2f}" for name in NAMES]
     assert values == f"{sum(file['lost']['of the values'] for file in files) / 4:.0%}"
     assert square == f"{sum(file['lost']['of the square'] for file in files) / 4:.0%}"
     assert int(kept) == sum(file["lead"]["256 levels"] > 0 for file in files) and (of, all_of_them) == ("of", "4")
@@ -47,6 +47,6 @@ def test_where_no_factor_helps_the_table_says_none_and_what_is_missing_is_a_dash
     entry["in files"] = {"factor": {"JPEG 95": None}, "distortion": {"JPEG 95": None}, "lead": {"256 levels": 1}}
     report = {"says": {"cat": [], "dog": []}, "attacks": {"a": {"cat": entry}}}
     assert line(photograph_tables.lengths(report), "a") == ["1.00", "–", "–", "9", "–"]
-    assert line(photograph_tables.leads(report), "a") == ["1", "–", "–", "–", "1", "of", "1"]
+    assert line(photograph_tables.leads(report), "a") == ["1.00", "–", "–", "–", "1", "of", "1"]
     report["attacks"]["a"]["dog"] = entry
     assert line(photograph_tables.factors(report, "JPEG 95", ["a"]), "a") == ["none", "none"]
