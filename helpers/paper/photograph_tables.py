@@ -18,7 +18,7 @@ def whole(report):
         "\nCPU s: of one core, a photograph, on average; MB: the most memory.",
         costs(report),
         "\nRounded to 256 levels. Each photograph: by how much the target's logit leads as found. lost:",
-        "what rounding takes away, all r_i below half a level. kept: how many photographs stay ostriches.",
+        "what rounding takes away, all r_i below half a level. kept: how many stay ostriches.",
         leads(report),
         *(f"\n{factors_title(name)}\n{factors(report, name, whom)}" for name, whom in files.items() if whom),
     ]
