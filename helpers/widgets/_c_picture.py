@@ -3,10 +3,10 @@
 import numpy as np
 
 from helpers.widgets._axes import Axes
-from helpers.widgets._pixels import distortion_text, full, key, picture, shown, signed
+from helpers.widgets._pixels import distortion_text, full, key, picture, shown, signed, times
 from helpers.widgets._scene import Scene
 
-WIDTH, HEIGHT, SIDE = 900, 486, 168
+WIDTH, HEIGHT, SIDE = 900, 502, 168
 MOST, FEWER = 10, 6  # labels that have a bar, the likeliest; so many where they are words
 LETTERS = 22  # of a label in words: as many as there is room for
 
@@ -34,7 +34,7 @@ def c_scene(state, path, image, names=None, label=c_label):
     between = ": " if names else " "
     pictures = [
         (f"{titles[0]}{between}{state.original_name[:LETTERS]}", shown(x)),
-        (f"r, amplified ×{1 / scale:.2g}", signed(r, scale)),
+        (f"r, amplified {times(x.ndim == 3, scale)}", signed(r, scale)),
         (f"{titles[1]}{between}{state.prediction_name[:LETTERS]}", shown(x + r)),
     ]
     for k, (title, rgb) in enumerate(pictures):
@@ -49,12 +49,14 @@ def c_scene(state, path, image, names=None, label=c_label):
 
 
 def _bars(scene, state, names, top):
-    """The probability of each class; the target's name is bold, the prediction's bar has a triangle."""
+    """The probability of each class, in the order of the labels, or, where they are words, the likeliest first; the
+    target's name is bold, the prediction's bar has a triangle."""
     left, most, long = (614, MOST, 150) if names is None else (594, FEWER, 90)
     scene.text(left, top - 9, "probability of each label at x + r", 12)
     # Of many classes, as a photograph's network has, the likeliest and the target.
-    likeliest = np.argsort(state.probabilities)[-most:].tolist()
-    rows = sorted({*likeliest, state.target})
+    likeliest = np.argsort(state.probabilities)[::-1][:most].tolist()
+    rows = likeliest + [state.target] * (state.target not in likeliest)
+    rows = sorted(rows) if names is None else rows
     step = SIDE / len(rows)
     for row, k in enumerate(rows):
         y, p = top + row * step, state.probabilities[k]
@@ -99,6 +101,8 @@ def _curves(scene, state, path, top):
         axes.frame(scene, title, "c, logarithmic scale")
         _best(scene, axes, state)
         scene.line(axes.at(c, values), colour, 2)
+        for place in axes.at(c, values):
+            scene.dot(*place, 1.6, colour)
         scene.dot(*axes.at(c[state.index], values[state.index]), 6, "orange")
 
     _frontier(scene, state, c, size, loss, Axes(646, top, 240, tall, (0, _above(size)), (0, _above(loss))))
@@ -129,8 +133,8 @@ def _best(scene, axes, state):
     if state.best is not None:
         x, bottom = axes.at(state.best_c, axes.ylim[0])
         scene.line([(x, axes.y), (x, bottom)], "green", 1.4, dash="dash")
-        place, anchor = (x + 4, "start") if x < axes.x + 0.4 * axes.width else (x - 4, "end")
-        scene.text(place, axes.y + 11, "largest that succeeds", 11, anchor, "soft")
+        words = "green, dashed: the largest c that succeeds"
+        scene.text(axes.x + axes.width, axes.y + axes.height + 47, words, 11, "end", "soft")
 
 
 def _supporting(size, loss, c, axes):

@@ -3,11 +3,12 @@
 import numpy as np
 
 from helpers.widgets._axes import Axes
-from helpers.widgets._pixels import distortion_text, full, key, shown, signed
+from helpers.widgets._pixels import distortion_text, full, key, shown, signed, sum_text, times, with_sign
 from helpers.widgets._scene import Scene
 
-WIDTH, HEIGHT = 900, 530
+WIDTH, HEIGHT = 900, 540
 LARGE, SMALL = 364, 152  # the sides of the heat map and of the three pictures beside it
+RING = 11  # the least side of the square that marks a pixel
 HOVER = 64  # pixels a side: in larger pictures only the sliders read a pixel, or the page would be too heavy
 
 
@@ -22,8 +23,8 @@ def inspector_label(state):
         f"Image {state.index}, target {state.target_name}: L0 {state.l0} {what} above {state.threshold:.3g}, "
         f"L1 {state.l1:.2f}, L2 {state.l2:.3f}, L∞ {state.linf:.3f}, distortion {distortion_text(state.distortion)}. "
         f"x + r is at 0 in {state.held_at_0} {what} and at 1 in {state.held_at_1}. "
-        f"Pixel in {place(state)}: {state.original:.3f} changed by {state.change:+.3f} "
-        f"to {state.adversarial:.3f}.{said}"
+        f"Pixel in {place(state)}: {state.original:.4f} changed by {with_sign(state.change)} "
+        f"to {state.adversarial:.4f}.{said}"
     )
 
 
@@ -53,7 +54,7 @@ def inspector_scene(state, pictures):
     length = f"the noise is as long as r: {state.noise_norm:.3f}, seed {state.seed}"
     scene.text(406 + 3 * SMALL + 32, 30 + SMALL + (31 if long else 17), length, 11, "end", "soft")
     _numbers(scene, state, 406, 230)
-    _histogram(scene, state, pictures.perturbation, 446, 330)
+    _histogram(scene, state, pictures.perturbation, 446, 342)
     return scene
 
 
@@ -61,16 +62,17 @@ def _heat_map(scene, state, pictures, left, top):
     r = pictures.perturbation
     rows, columns = r.shape[:2]
     step, scale = LARGE / max(rows, columns), full(r, state.linf)
-    words = key(True, scale) if r.ndim == 3 else f"red adds ink, blue removes it; full colour at ±{scale:.3f}"
-    scene.text(left, top - 9, f"r: {words}", 12)
+    grey = f"red adds ink, blue removes it; full colour at ±{scale:.3f}"
+    words = f"r, {times(True, scale)}: {key(True, scale)}" if r.ndim == 3 else f"r: {grey}"
+    scene.text(left, top - 9, words, 12)
     scene.image(left, top, LARGE, signed(r, scale))
     if state.outlines:
         _outlines(scene, pictures.adversarial, left, top, step)
-    scene.border(left + step * state.column, top + step * state.row, step, "green", 3)
+    _mark(scene, left + step * (state.column + 0.5), top + step * (state.row + 0.5), step)
     if max(rows, columns) <= HOVER:
         _hover(scene, pictures, left, top, step)
     below = top + LARGE
-    pixel = f"{state.original:.3f} {state.change:+.3f} = {state.adversarial:.3f}"
+    pixel = sum_text(state.original, state.change, state.adversarial)
     scene.text(left, below + 24, f"{place(state)}: {pixel}", 13 if state.channel else 15, bold=True)
     scene.text(left, below + 48, "green square: the pixel that is read", 12, colour="soft")
     solid, dashed = ("solid outline: ", "dashed outline: ") if state.outlines else ("", "")
@@ -79,11 +81,19 @@ def _heat_map(scene, state, pictures, left, top):
         scene.text(left, below + 68 + 20 * k, words, 12, colour="soft")
 
 
+def _mark(scene, x, y, step):
+    """A green square round the pixel whose middle is (x, y); round a small one a larger square, with a light rim."""
+    side = max(step, RING)
+    if side > step:
+        scene.border(x - side / 2, y - side / 2, side, "paper", 6)
+    scene.border(x - side / 2, y - side / 2, side, "green", 3)
+
+
 def _hover(scene, pictures, left, top, step):
     """What each pixel says where the mouse is over it."""
     for at in np.ndindex(pictures.perturbation.shape[:2]):
         values = [np.atleast_1d(part[at]) for part in (pictures.image, pictures.perturbation, pictures.adversarial)]
-        sums = "; ".join(f"{x:.3f} {r:+.3f} = {y:.3f}" for x, r, y in zip(*values, strict=True))
+        sums = "; ".join(sum_text(x, r, y) for x, r, y in zip(*values, strict=True))
         words = f"row {at[0]}, column {at[1]}: {sums}"
         scene.rect(left + step * at[1], top + step * at[0], step, step, "none", words)
 
@@ -117,9 +127,10 @@ def _numbers(scene, state, left, top):
     for k, (name, value) in enumerate(facts):
         scene.text(left + 100 * k, top, name, 11, colour="soft")
         scene.text(left + 100 * k, top + 21, value, 18, bold=True)
-    # Only images that succeeded are offered.
-    scene.text(left, top + 52, f"✓ target {state.target_name} reached", 19, colour="green", bold=True)
-    scene.text(left + 488, top + 52, f"L0 counts |r| above {state.threshold:.3g}", 11, "end", "soft")
+    scene.text(left, top + 39, f"L0 counts |r| above {state.threshold_name}", 11, colour="soft")
+    name = state.target_name
+    words, colour = (f"✓ target {name} reached", "green") if state.success else (f"✗ {name} not reached", "red")
+    scene.text(left, top + 62, words, 19, colour=colour, bold=True)
 
 
 def _histogram(scene, state, r, left, top):
@@ -129,10 +140,12 @@ def _histogram(scene, state, r, left, top):
     counts, edges = np.histogram(changed, bins=41, range=(-limit, limit))
     axes = Axes(left, top, 430, 148, (-limit, limit), (0, 1.08 * max(counts.max(), 1)))
     still = r.size - len(changed)
+    what = things(state)
+    scene.text(left, top - 24, f"histogram of r, without the {still} of {r.size} {what} that L0 does not count", 12)
     axes.frame(
         scene,
-        f"{things(state)} against r ({still} of {r.size}, below the L0 threshold, left out)",
-        f"change r of a {things(state)[:-1]}",
+        f"number of {what}",
+        f"change r of a {what[:-1]}; green, dashed: the one that is read",
     )
     for count, start, end in zip(counts, edges[:-1], edges[1:], strict=True):
         if count:

@@ -44,6 +44,12 @@ def full(r, largest):
     return max(largest, 1e-6) / (4 if r.ndim == 3 else 1)
 
 
+def times(colours, scale):
+    """By how much ``signed`` amplifies, in words: a colour has half the way from mid grey, a grey pixel the whole."""
+    factor = (0.5 if colours else 1) / scale
+    return f"×{factor:.0f}" if factor >= 10 else f"×{factor:.2g}"
+
+
 def key(colours, scale):
     """What ``signed`` means, in words."""
     if colours:
@@ -54,6 +60,19 @@ def key(colours, scale):
 def distortion_text(value):
     """A distortion in digits: four decimals, five where it is below 0.01."""
     return f"{value:.4f}" if value >= 0.01 else f"{value:.5f}"
+
+
+def with_sign(change):
+    """A change in four decimals, with its sign: a true minus."""
+    return f"{change:+.4f}".replace("-", "−")
+
+
+def sum_text(before, change, after):
+    """before + change = after in four decimals, or ≈ where these do not add up."""
+    parts = [round(value, 4) for value in (before, change, after)]
+    equal = "=" if abs(parts[0] + parts[1] - parts[2]) < 5e-5 else "≈"
+    sign = "+" if change >= 0 else "−"
+    return f"{before:.4f} {sign} {abs(change):.4f} {equal} {after:.4f}"
 
 
 def png(rgb):

@@ -35,11 +35,12 @@ class InspectorState:
     linf: float
     distortion: float  # sqrt(mean r²)
     threshold: float
+    threshold_name: str  # the same in words
     held_at_0: int  # pixels of x + r exactly at the lower bound
     held_at_1: int
     target: int
     target_name: str
-    success: bool
+    success: bool  # what the network, or without it the result, says of x + r
     predictions: tuple | None  # what the network says to x, x + r and x + noise; None without a network
     said: tuple | None  # the same in words
     noise_norm: float  # ‖noise‖₂ after clipping to the box
@@ -139,11 +140,14 @@ class PerturbationInspector(View):
             linf=float(abs(r).max()),
             distortion=float((r**2).mean() ** 0.5),
             threshold=threshold,
+            threshold_name=f"{self.threshold_menu.label}, {threshold:.3g}" if threshold < 0.01 else f"{threshold:g}",
             held_at_0=int((pictures.adversarial == 0).sum()),
             held_at_1=int((pictures.adversarial == 1).sum()),
             target=int(self.result.targets[i]),
             target_name=name_of(self._names, self.result.targets[i]),
-            success=bool(self.result.success[i]),
+            success=bool(self.result.success[i])
+            if self._said is None
+            else self._said[1] == self.result.targets[i].item(),
             predictions=self._said,
             said=self._said and tuple(name_of(self._names, k) for k in self._said),
             noise_norm=float((noise**2).sum() ** 0.5),

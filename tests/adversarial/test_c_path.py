@@ -101,3 +101,18 @@ def test_few_iterations_cost_few_passes_and_the_lemma_holds_among_the_answers(ne
     whole = c_path(network, images[0], int(targets[0]), c)
     assert (short.evaluations <= whole.evaluations).all() and short.evaluations.sum() < 0.7 * whole.evaluations.sum()
     assert (short.norm.diff() <= 1e-6).all() and (short.loss.diff() >= -1e-6).all()
+
+
+def test_another_start_and_what_the_second_round_gained(network, digits):
+    """From its own answer a path gains nothing more; a start that is no such image is refused."""
+    image, target = digits[0][0], int(digits[1][0])
+    path = c_path(network, image, target, [0.1])
+    again = c_path(network, image, target, [0.1], start=path.adversarial[0])
+    value = (path.c * path.norm**2 + path.loss).item()
+    assert (again.c * again.norm**2 + again.loss).item() <= value + 1e-6
+    assert again.evaluations.item() < path.evaluations.item() and 0 <= again.gain.item() < 1e-5
+    assert c_path(network, image, target, [0.1], maxiter=2).gain.item() > 1e-3
+    assert c_path(network, image, target, [], start=image).gain.shape == (0,)
+    for wrong in (image[:9], image + 2):
+        with pytest.raises(ValueError, match="start must be an image like the first"):
+            c_path(network, image, target, [0.1], start=wrong)

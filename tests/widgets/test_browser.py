@@ -9,7 +9,7 @@ import pytest
 from browser_tools import PICTURE, Shown, output_errors
 from notebook_tools import cells, notebooks
 
-from helpers.widgets._pixels import distortion_text
+from helpers.widgets._pixels import distortion_text, sum_text
 
 pytestmark = [
     pytest.mark.browser,
@@ -36,7 +36,7 @@ def drive_c_slider(slider):
         assert ("is reached" in said) == state["success"]
 
     def marker():  # where the orange marker stands in the first plot
-        return slider.picture.locator("circle").first.get_attribute("cx")
+        return slider.picture.locator("circle[r='6']").first.get_attribute("cx")
 
     page, knob = slider.page, slider.handle()
     place, first = marker(), slider.state()
@@ -79,7 +79,7 @@ def drive_inspector(inspector):
         assert f"Image {state['index']}, target {state['target_name']}: L0 {state['l0']} " in said
         distortion = distortion_text(state["distortion"])
         assert f"L2 {state['l2']:.3f}, L∞ {state['linf']:.3f}, distortion {distortion}" in said
-        pixel = f"{state['original']:.3f} {state['change']:+.3f} = {state['adversarial']:.3f}"
+        pixel = sum_text(state["original"], state["change"], state["adversarial"])
         colour = f", {state['channel']}" if state["channel"] else ""
         where = f"row {state['row']}, column {state['column']}{colour}: "
         texts = inspector.texts()

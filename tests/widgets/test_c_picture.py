@@ -1,7 +1,11 @@
 """The picture of the slider over c."""
 
+import re
+
 import numpy as np
 import pytest
+
+from helpers.widgets._c_picture import c_scene
 
 
 def test_the_supporting_line_touches_the_frontier_and_lies_below_it(slider):
@@ -23,6 +27,23 @@ def test_the_dashed_line_has_slope_minus_c_and_is_no_second_orange_or_red(slider
     assert not [kind for kind, *shape in shapes if kind in ("line", "dot", "rect") and "red" in shape]
     words = {shape[2] for kind, *shape in shapes if kind == "text"}
     assert {"orange: this c; dashed: its slope −c", "green ring: largest c that succeeds"} < words
+
+
+def test_labels_in_words_stand_by_their_probability(slider):
+    """The likeliest first, and the target last where it is not among them."""
+    names = [f"label {k}" for k in range(10)]
+    slider.index = 6
+    shapes = c_scene(slider.state, slider.path, slider.images[0], names).shapes
+    bars = [re.fullmatch(r"(?:◂ )?[\d.]+ label (\d)", shape[2]) for kind, *shape in shapes if kind == "text"]
+    shown = [int(bar[1]) for bar in bars if bar]
+    p = slider.state.probabilities
+    assert 6 <= len(shown) <= 7 and 3 in shown
+    assert [p[k] for k in shown[:6]] == sorted((p[k] for k in shown[:6]), reverse=True) and p[shown[0]] == max(p)
+
+
+def test_every_c_has_its_point_in_each_of_the_three_plots(slider):
+    small = [shape for kind, *shape in slider.scene().shapes if kind == "dot" and shape[2] == 1.6]
+    assert len(small) == 3 * len(slider.path.c)
 
 
 def test_the_target_stands_out_without_its_colour(slider):

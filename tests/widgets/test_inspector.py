@@ -8,7 +8,7 @@ import torch
 
 from helpers.adversarial.result import result_of
 from helpers.widgets import PerturbationInspector
-from helpers.widgets._pixels import distortion_text
+from helpers.widgets._pixels import distortion_text, sum_text, with_sign
 
 
 def test_the_inspector_s_numbers_are_those_of_the_result(inspector, result, network, label):
@@ -28,16 +28,16 @@ def test_the_inspector_s_numbers_are_those_of_the_result(inspector, result, netw
         assert state.noise_norm == pytest.approx(state.l2, rel=1e-4)
         said = label(inspector)
         assert f"L2 {state.l2:.3f}, L∞ {state.linf:.3f}, distortion {distortion_text(state.distortion)}" in said
-        assert f"row 12, column 15: {state.original:.3f} changed by {state.change:+.3f}" in said
+        assert f"row 12, column 15: {state.original:.4f} changed by {with_sign(state.change)}" in said
 
 
 def test_every_pixel_can_be_read_by_hovering(inspector):
-    titles = re.findall(r"<title>row (\d+), column (\d+): ([\d.]+) ([-+][\d.]+) = ([\d.]+)</title>", inspector.shown)
+    titles = re.findall(r"<title>row (\d+), column (\d+): ([\d. +−=≈]+)</title>", inspector.shown)
     assert len(titles) == 784
-    for row, column, before, change, after in titles[::37]:
+    for row, column, words in titles[::37]:
         inspector.row, inspector.column = int(row), int(column)
         state = inspector.state
-        assert (f"{state.original:.3f}", f"{state.change:+.3f}", f"{state.adversarial:.3f}") == (before, change, after)
+        assert sum_text(state.original, state.change, state.adversarial) == words
 
 
 def test_the_threshold_and_other_noise(inspector):
@@ -123,3 +123,28 @@ def test_a_photograph_of_full_size_stays_light(photograph):
     inspector = PerturbationInspector(result_of(images, small.clamp(0, 1), torch.tensor([2]), torch.tensor([True])))
     assert len(inspector.shown) < 1e6 and "<title>" not in inspector.shown
     assert "<title>row 29, column 39: " in PerturbationInspector(result).shown
+
+
+def test_the_verdict_is_that_of_the_picture_that_is_shown(photograph, texts):
+    """The result may say that the target was reached; the network that is here has the last word."""
+    result, _ = photograph
+    other = PerturbationInspector(result, lambda x: -x.mean((2, 3)), names=["red", "green", "blue"])
+    assert not other.state.success and "✗ blue not reached" in texts(other)
+    assert PerturbationInspector(result).state.success
+
+
+def test_the_pixel_of_a_photograph_is_marked_so_that_it_is_seen(photograph, inspector):
+    """A square of some pixels, with a light rim; the pixel of a digit is large enough."""
+
+    def sides(view):
+        lines = [
+            shape
+            for kind, *shape in view.scene().shapes
+            if kind == "line" and shape[1] in ("green", "paper") and shape[3] is None
+        ]
+        return {shape[1]: max(x for x, _ in shape[0]) - min(x for x, _ in shape[0]) for shape in lines}
+
+    large = torch.nn.functional.interpolate(photograph[0].adversarial[:1], (224, 224))
+    result = result_of(large, (large + 0.001).clamp(0, 1), torch.tensor([2]), torch.tensor([True]))
+    assert sides(PerturbationInspector(result)) == pytest.approx({"green": 11, "paper": 11})
+    assert sides(inspector) == pytest.approx({"green": 13})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.widgets._pixels import distortion_text, few_colours, picture, png, shown, signed
+from helpers.widgets._pixels import distortion_text, few_colours, picture, png, shown, signed, sum_text, times
 
 
 def test_a_png_holds_the_very_pixels():
@@ -44,6 +44,16 @@ def test_what_is_no_picture_is_refused_in_one_sentence():
 
 def test_a_small_distortion_has_one_more_digit():
     assert distortion_text(0.05483) == "0.0548" and distortion_text(0.001234) == "0.00123"
+
+
+def test_a_sum_says_if_its_digits_add_up():
+    assert sum_text(0.5, -0.25, 0.25) == "0.5000 − 0.2500 = 0.2500" and sum_text(0.1, 0.02, 0.12).count(" = ") == 1
+    assert sum_text(0.49804, -0.02354, 0.4745) == "0.4980 − 0.0235 = 0.4745"
+    assert sum_text(0.10004, 0.00004, 0.10008) == "0.1000 + 0.0000 ≈ 0.1001"
+
+
+def test_an_amplification_is_a_whole_number_where_it_is_large():
+    assert times(True, 0.0061) == "×82" and times(False, 0.25) == "×4" and times(False, 0.3) == "×3.3"
 
 
 def test_few_colours_are_nearly_the_same_picture_in_less():
