@@ -34,7 +34,8 @@ PLAIN, KEPT = "this attack, β = 1", "this attack, β = 1, 8, 64"  # KEPT: whose
 # Asked for a lead, so that something is left of it in a file: the target's logit must lead by LEAST.
 LEAST = 2.0
 LEADING = {f"{PLAIN}, lead 2": {}, f"{KEPT}, lead 2": {"sharpness": (1, 8, 64)}}
-OTHERS = ("DDN, 100 steps", "DDN, 500 steps", "PDGD, 500 steps")  # of adversarial-library, where it is installed
+# Of adversarial-library, where it is installed.
+OTHERS = ("DDN, 100 steps", "DDN, 500 steps", "PDGD, 500 steps", "PDGD, 1000 steps")
 ROUNDING = "DDN, 100 steps, own rounding"
 # Whose answers are stretched, until they survive which files.
 STRETCHED = {who: ("256 levels",) for who in (*LEADING, "DDN, 100 steps", ROUNDING)}
