@@ -20,18 +20,6 @@ LESSONS, SOLUTIONS = notebooks(), notebooks(solutions=True)
 MEMORY = 1.5e9  # bytes, resident
 
 
-# Lessons with sentences, not tables, that still wrap; a lesson leaves this set when it is built with shorter ones.
-WRAPPING = {"02_from_constraint_to_penalty.ipynb", "06_the_attack.ipynb"}
-
-
-def breaches(guard, path):
-    """What the guard finds. For lines that wrap: what differs from WRAPPING."""
-    found = guard(path)
-    if guard is guards.no_printed_line_wraps and path.name in WRAPPING:
-        return [] if found else [f"{path.name} has no line that wraps: take it out of WRAPPING"]
-    return found
-
-
 def name(value):
     return getattr(value, "__name__", None) or str(value.relative_to(ROOT / "notebooks"))
 
@@ -39,13 +27,13 @@ def name(value):
 @pytest.mark.parametrize("path", LESSONS, ids=name)
 @pytest.mark.parametrize("guard", guards.LESSON, ids=name)
 def test_the_lessons_keep_the_rules(guard, path):
-    assert breaches(guard, path) == []
+    assert guard(path) == []
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=name)
 @pytest.mark.parametrize("guard", guards.SOLUTION, ids=name)
 def test_the_solutions_keep_the_rules(guard, path):
-    assert breaches(guard, path) == []
+    assert guard(path) == []
 
 
 def test_the_lessons_are_numbered_without_a_gap():
