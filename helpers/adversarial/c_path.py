@@ -110,8 +110,8 @@ def _exchange(problem, x, x0, label, c, beta):
     # not every device has float64.
     c, size, loss = (values.cpu().numpy().astype(np.float64) for values in (c, size, loss))
     objective = c[:, None] * size + loss
-    value = torch.from_numpy(objective.min(1)).to(x)
-    return candidates[torch.from_numpy(objective.argmin(1)).to(x.device)], value
+    best = torch.from_numpy(objective.argmin(1)).to(x.device)
+    return candidates[best], x.new_tensor(objective.min(1).tolist())
 
 
 @torch.no_grad()

@@ -14,13 +14,14 @@ from helpers.adversarial.objective import NO_SLACK, succeeds
 from helpers.adversarial.result import ALREADY, assemble
 
 
-def scipy_lbfgsb(network, images, targets, *, norm="squared", progress=True):
+def scipy_lbfgsb(network, images, targets, *, norm="squared", maxiter=15000, progress=True):
     """Minimise c‖r‖² + CE(network(x + r), target) (``norm="squared"``) or c‖r‖ + CE (``norm="l2"``) over the box, in
     float64, from r = 0 for every c. c starts at 1 and moves by factors of 10 until a success and a failure enclose it,
     then to their geometric mean until they are within 1% of each other. Success is judged on x + r in the images'
     dtype; the smallest success is kept. SciPy works on the CPU, on a copy of the network.
 
-    progress: show a bar. Ctrl-C returns what is finished, with a status that says so.
+    maxiter: iterations of one c; the default is SciPy's. progress: show a bar. Ctrl-C returns what is finished, with a
+    status that says so.
     Raises ValueError for any other norm.
     """
     slack = check_targeted(network, images, targets)
@@ -32,7 +33,7 @@ def scipy_lbfgsb(network, images, targets, *, norm="squared", progress=True):
         # On vectors this short a second BLAS thread only waits, beside torch's own: the loop ran seven times slower.
         with threadpool_limits(1, user_api="blas"):
             for i in tqdm(range(len(images)), "SciPy's L-BFGS-B", unit="image", delay=2, disable=not progress):
-                found = _one_image(network, double, images[i : i + 1], targets[i : i + 1], (norm, slack))
+                found = _one_image(network, double, images[i : i + 1], targets[i : i + 1], (norm, slack, maxiter))
                 adversarial[i], c[i], evaluations[i], status[i] = found
     except KeyboardInterrupt:
         warnings.warn("interrupted: the images that were not finished are returned as they were", stacklevel=2)
@@ -63,7 +64,7 @@ class CBracket:
 def _one_image(network, double, image, target, options):
     """The best adversarial image, its c, the evaluations spent and what happened, for one image (1, ...)."""
     origin, label = image.detach().cpu().double(), target.cpu()
-    norm, slack = options
+    norm, slack, maxiter = options
     evaluations = 0
 
     def leads(x, by):
@@ -87,7 +88,8 @@ def _one_image(network, double, image, target, options):
     box = Bounds(np.zeros_like(start), np.ones_like(start))
     while not bracket.closed:
         c = bracket.c
-        found = minimize(objective, start, args=(c,), jac=True, method="L-BFGS-B", bounds=box)
+        limit = {"maxiter": maxiter}
+        found = minimize(objective, start, args=(c,), jac=True, method="L-BFGS-B", bounds=box, options=limit)
         x = torch.from_numpy(found.x).to(image).clamp(0, 1).view_as(image)
         success = leads(x, slack)
         size = torch.linalg.vector_norm(x - image).item()

@@ -43,3 +43,10 @@ def test_ctrl_c_returns_what_is_finished(network, digits, monkeypatch):
         result = baselines.scipy_lbfgsb(network, images, targets, progress=False)
     assert result.success.tolist() == [True, False, False] and result.evaluations.tolist()[1:] == [0, 0]
     assert result.status == ("found", "interrupted: nothing found yet", "interrupted: nothing found yet")
+
+
+def test_iterations_can_be_limited(network, digits):
+    images, targets = digits[0][:2], digits[1][:2]
+    free, few = (baselines.scipy_lbfgsb(network, images, targets, maxiter=n, progress=False) for n in (15000, 5))
+    assert (few.evaluations < free.evaluations / 2).all() and few.success.all()
+    assert (few.norm >= free.norm * 0.999).all() and (few.norm > free.norm * 1.001).any()

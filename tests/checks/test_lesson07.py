@@ -326,9 +326,9 @@ def cauchy(old, new):
             "among 6 its",
         ),
         (cauchy(" & (end > start)", ""), "first local minimiser"),
-        (cauchy("- S - (Mu * v).sum(1)", "- S + (Mu * v).sum(1)"), "first local minimiser"),
+        (cauchy("- sigma - (Mu * v).sum(1)", "- sigma + (Mu * v).sum(1)"), "first local minimiser"),
         (cauchy("Mu, theta = M @ u", "Mu, theta = 0 * M @ u"), "the terms with M are missing"),
-        (cauchy("theta * begin * S - S", "-S"), "first local minimiser"),
+        (cauchy("theta * begin * sigma - sigma", "-sigma"), "first local minimiser"),
         (
             cauchy(
                 "inside.to(torch.uint8).argmax(1)",

@@ -45,6 +45,8 @@ def test_the_mean_distortions_are_those_of_the_stored_run():
     for name, who in (("coffee", exhaustive), ("cat", pdgd), ("astronaut", pdgd)):
         assert min(others, key=lambda who: ATTACKS[who][name]["distortion"]) == who
     assert f"to {thousandths(exhaustive)} in {mean(exhaustive, 'passes'):.0f}" in PROSE
+    assert photograph.SCIPY_ITERATIONS == 100 and "a hundred iterations for each price" in PROSE
+    assert list(ATTACKS[photograph.SCIPY]) == ["cat"]
     for effort in ("quick", "thorough"):
         assert f"in {mean(f'this attack, {effort}', 'passes'):.0f}" in PROSE
 
