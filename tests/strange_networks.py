@@ -75,3 +75,23 @@ def photographic(classes=12):
 
     layers = [nn.Conv2d(3, 16, 5, stride=4), nn.ReLU(), Branch(), nn.AdaptiveAvgPool2d(4), nn.Flatten()]
     return seeded(nn.Sequential(*layers, nn.Linear(256, classes)))
+
+
+def plane():
+    """A linear network of two classes whose border is half a unit from the middle of 40 pixels, and ‖a‖.
+
+    z₀ − z₁ = a·(x − ½) + ½‖a‖; the closest point is r = −a/(2‖a‖), and its multiplier −∇m·r/(2‖r‖²) is ‖a‖.
+    """
+    a = torch.linspace(0.2, 1, 40)
+    network = nn.Linear(40, 2).eval().requires_grad_(False)
+    network.weight.copy_(torch.stack([a, torch.zeros(40)]))
+    network.bias.copy_(torch.stack([0.5 * a.norm() - a.sum() / 2, torch.zeros(())]))
+    return network, a.norm().item()
+
+
+def always_zero():
+    """A linear network on 784 pixels that says 0, of three labels, whatever it sees."""
+    network = nn.Linear(784, 3).eval().requires_grad_(False)
+    network.weight.zero_()
+    network.bias.copy_(torch.tensor([1.0, 0.0, 0.5]))
+    return network

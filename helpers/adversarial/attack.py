@@ -88,11 +88,10 @@ def attack(
 
 def _polished(answers, schedule, starts, bar):
     """The closest points of all walks, polished; what has met no border is left to the search. False after Ctrl-C."""
-
-    begin = LongPolish if starts > DESCENT else Polish
+    polish = LongPolish if starts > DESCENT else Polish
 
     def begun():
-        return Search(answers, "squared", schedule, promising(answers.classifier, answers, starts, bar.update), begin)
+        return Search(answers, "squared", schedule, promising(answers.classifier, answers, starts, bar.update), polish)
 
     whole = _searched(answers, bar, begun)
     if whole:

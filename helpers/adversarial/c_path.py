@@ -101,7 +101,7 @@ def _minimisers(problem, args, x, options):
 def _exchange(problem, x, x0, label, c, beta):
     """For every c the best of all answers and of r = 0, which the largest c may prefer, (k, n); its objective, (k,)."""
     if not len(x):
-        return x, c
+        return x, x.new_zeros(0)
     candidates = torch.cat([x, x0[:1]])
     logits = problem.classifier(candidates)
     loss = surrogate(logits, label[:1].expand(len(candidates)), beta[:1].expand(len(candidates)))

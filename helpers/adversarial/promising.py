@@ -10,7 +10,7 @@ from helpers.adversarial.walk import Walk
 
 
 def kept(starts):
-    """How many of an image's walks are carried on: half of them, rounded up."""
+    """How many of an image's ways to the border are carried on: half of them, rounded up."""
     return -(-starts // 2)
 
 
@@ -40,27 +40,23 @@ def promising(classifier, answers, starts, report=lambda walks: None):
 def _ways(problem, answers, row, target, starts, report):
     """Go from every start of every task, as many at once as a pass may have: (x, ‖r‖, multiplier), task by task."""
     pairs = torch.arange(len(row) * starts, device=row.device)
-    by_kind = pairs.view(-1, starts)
-    walks = torch.cat([by_kind[:, :DESCENT], by_kind[:, DESCENT + 1 :]], 1).flatten()
-    descents = by_kind[:, DESCENT : DESCENT + 1].flatten()
+    descends = pairs % starts == DESCENT
+    walks, descents = pairs[~descends], pairs[descends]
     found = []
-    for alike, begun in ((walks, _walk), (descents, _descent)):
+    for alike in (walks, descents):
         for part in alike.split(problem.classifier.at_once) if len(alike) else ():
-            of_image, image = row[part // starts], answers.pixels(row[part // starts])
+            of_image, kind = row[part // starts], part % starts
+            image, wanted = answers.pixels(of_image), target[part // starts]
 
             def count(of_image=of_image):
                 answers.evaluations.index_add_(0, of_image, torch.ones_like(of_image))
 
-            way = begun(part % starts, problem, image, target[part // starts], count).run()
+            if alike is descents:
+                way = Descent(problem, image, wanted, count)
+            else:
+                way = Walk(problem, image, wanted, directions(image, kind), first_radii(kind, image), count)
+            way.run()
             report(len(part))
             found.append((way.best.x, way.best.value, way.multiplier))
     back = torch.cat([walks, descents]).argsort()
     return (torch.cat(parts)[back] for parts in zip(*found, strict=True))
-
-
-def _walk(kind, problem, image, target, count):
-    return Walk(problem, image, target, directions(image, kind), first_radii(kind, image), count)
-
-
-def _descent(kind, *task):
-    return Descent(*task)

@@ -85,10 +85,9 @@ def _one_image(network, double, image, target, options):
         return image[0], torch.nan, 0, ALREADY
     best, best_c, least, bracket = image, torch.nan, torch.inf, CBracket()
     start = origin.flatten().numpy()
-    box = Bounds(np.zeros_like(start), np.ones_like(start))
+    box, limit = Bounds(np.zeros_like(start), np.ones_like(start)), {"maxiter": maxiter}
     while not bracket.closed:
         c = bracket.c
-        limit = {"maxiter": maxiter}
         found = minimize(objective, start, args=(c,), jac=True, method="L-BFGS-B", bounds=box, options=limit)
         x = torch.from_numpy(found.x).to(image).clamp(0, 1).view_as(image)
         success = leads(x, slack)

@@ -1,6 +1,6 @@
 """Everything becomes an ostrich: section 4's photographs, here four, and a network trained on ImageNet.
 
-The paper attacks AlexNet with 64 photographs and needs a distortion of 0.0065 on average. Here each attack of ATTACKS
+The paper attacks AlexNet with 64 photographs and needs a distortion of 0.0065 on average. Here each of ``attacks``
 meets the same photographs one by one; what a file leaves of its answers is measured too (photograph_files).
 """
 
@@ -102,10 +102,11 @@ def photograph(out, device="cpu", network=None):
             entry, result = _measured(runs[who], network, images[i : i + 1])
             interrupt.check()  # an attack returns early at Ctrl-C: such an answer is not whole
             if who in STRETCHED:
-                picture = _stretched(network, images[i : i + 1], result, (entry, STRETCHED[who]))
-                _keep_file(out, report, (who, names[i]), entry, picture)
+                numbers, pictures = stretched(network, images[i : i + 1], result.adversarial, OSTRICH, STRETCHED[who])
+                entry["in files"] |= numbers
+                _keep_file(out, report, who, names[i], numbers, pictures["256 levels"])
             if who == KEPT:
-                _keep_change(out, network, (images[i], names[i]), result.perturbation[0])
+                _keep_change(out, network, images[i], names[i], result.perturbation[0])
             report["attacks"].setdefault(who, {})[names[i]] = entry
             _save(report, path, device)
         if "stored" not in report:
@@ -145,11 +146,12 @@ def _measured(run, network, image):
     reset = _reset_peak()
     start = time.process_time()
     result = whole(run(network, image, target))
-    seconds = time.process_time() - start
+    seconds, memory = time.process_time() - start, round(peak() / 1e6) if reset else None
     with torch.no_grad():
         loss = surrogate(network(result.adversarial), target, torch.ones_like(image[:, 0, 0, 0])).item()
+    files = survival(network, image, result.adversarial, OSTRICH)
     entry = {
-        "lead": lead(network, result.adversarial, OSTRICH)[0],
+        "lead": files["lead"]["as found"],
         "distortion": result.distortion.item(),
         "norm": result.norm.item(),
         "loss": loss,
@@ -157,36 +159,23 @@ def _measured(run, network, image):
         "passes": int(result.evaluations + result.forwards),
         "without a gradient": int(result.forwards),
         "CPU seconds": round(seconds, 1),
-        "peak MB": round(peak() / 1e6) if reset else None,
+        "peak MB": memory,
         "in the box": bool(0 <= result.adversarial.min() and result.adversarial.max() <= 1),
+        "in files": files,
     }
-    entry["in files"] = survival(network, image, result.adversarial, OSTRICH)
     return entry, result
 
 
-def _stretched(network, image, result, wanted):
-    """Put into the entry how far the answer must be stretched for some files; the picture of 256 levels, or None.
-
-    wanted: the entry, and the names of the files.
-    """
-    entry, names = wanted
-    found, pictures = stretched(network, image, result.adversarial, OSTRICH, names)
-    entry["in files"] |= found
-    return pictures["256 levels"]
-
-
-def _keep_change(out, network, place, r):
+def _keep_change(out, network, image, name, r):
     """Keep r, made so little longer that what comes back from the disk, in whole steps, is surely given the target."""
-    image, name = place
     for longer in range(20):  # tenths of a per cent
         picture = photograph_kept.save_change(out, name, r * (1 + longer / 1000), image)
         if lead(network, picture[None], OSTRICH)[0] > SURE:
             return
 
 
-def _keep_file(out, report, place, entry, picture):
-    """Keep ``picture`` where it is nearer to its photograph than the one that this attack had so far."""
-    (who, name), found = place, entry["in files"]
+def _keep_file(out, report, who, name, found, picture):
+    """Keep ``picture``, None or stretched as ``found`` says, where it is nearer to its photograph than those before."""
     before = report["files"].get(name, {"distortion": float("inf")})
     if picture is not None and found["distortion"]["256 levels"] < before["distortion"] and who.startswith(PLAIN):
         photograph_kept.save_file(out, name, picture[0])

@@ -31,18 +31,14 @@ def save_change(out, name, r, image):
 
     Returns ``image`` (3, H, W) with the change as it will come back, (3, H, W).
     """
-    path = Path(out) / CHANGES
-    kept = dict(np.load(path)) if path.exists() else {}
-    kept |= _stepped(r, STEP, name)
-    _write(path, kept)
-    return (image + _unstepped(kept, name).to(image.device)).clamp(0, 1)
+    change = _stepped(r, STEP, name)
+    _add(Path(out) / CHANGES, change)
+    return (image + _unstepped(change, name).to(image.device)).clamp(0, 1)
 
 
 def save_file(out, name, picture):
     """Keep ``picture`` (3, H, W), values of 256 levels, in the folder ``out``, under ``name``."""
-    path = Path(out) / FILES
-    kept = dict(np.load(path)) if path.exists() else {}
-    _write(path, kept | {name: (255 * picture.cpu()).round().to(torch.uint8).numpy()})
+    _add(Path(out) / FILES, {name: (255 * picture.cpu()).round().to(torch.uint8).numpy()})
 
 
 def load_files(folder=KEPT):
@@ -118,6 +114,10 @@ def _stepped(r, step, name):
 
 def _unstepped(kept, name):
     return torch.from_numpy((kept[name] * kept[f"{name} step"]).astype(np.float32))
+
+
+def _add(path, arrays):
+    _write(path, (dict(np.load(path)) if path.exists() else {}) | arrays)
 
 
 def _write(path, arrays):
