@@ -98,8 +98,6 @@ def environment(rendered, tmp_path_factory):
     """A copy of the repository, and the variables under which Binder's own commands have made its environment."""
     work = tmp_path_factory.mktemp("binder")
     repository, prefix = work / "repository", work / "environment"
-    shutil.copytree(ROOT, repository, ignore=shutil.ignore_patterns(".venv*", ".git", "*.egg-info", "__pycache__"))
-    subprocess.run([sys.executable, "-m", "venv", prefix], check=True)
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "OMP", "PYTHON"))}
     variables |= {
         "KERNEL_PYTHON_PREFIX": str(prefix),
@@ -107,11 +105,16 @@ def environment(rendered, tmp_path_factory):
         "PIP_RETRIES": "0",  # where the index of CPU wheels is out of reach, the default wheels do
         **{f"JUPYTER_{kind}": str(work / kind) for kind in ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")},
     }
-    for command in rendered.commands:
-        done = subprocess.run(["bash", "-c", command], cwd=repository, env=variables, capture_output=True, text=True)
-        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    yield repository, variables
-    shutil.rmtree(work)
+    try:
+        shutil.copytree(ROOT, repository, ignore=shutil.ignore_patterns(".venv*", ".git", "*.egg-info", "__pycache__"))
+        subprocess.run([sys.executable, "-m", "venv", prefix], check=True)
+        for command in rendered.commands:
+            step = ["bash", "-c", command]
+            done = subprocess.run(step, cwd=repository, env=variables, capture_output=True, text=True)
+            assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        yield repository, variables
+    finally:  # several GB: also where a step has failed, which may have been for want of room
+        shutil.rmtree(work)
 
 
 @linux
