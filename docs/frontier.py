@@ -25,10 +25,11 @@ target.
   the other, so only large differences mean something.
 
 *Quick*, *thorough* and *exhaustive* are `attack(..., effort=...)`: 1, 3 and again 3 walks of 40 normalised gradient
-steps along the border, with *exhaustive* also a descent of 600 steps from far inside the target's region. Half of these
-are then polished by L-BFGS-B at β = 8 and 64, without a search over c. The settings were tuned on the first 5,000 test
-images, of which none is used here, and mostly on another target (the label plus 3). DDN (Rony et al. 2019) and PDGD
-(Matyasko & Chau 2021) come from adv-lib; SciPy's loop and botorch's wrapper get the first {slow} images only.
+steps along the border, with *exhaustive* also a descent of 600 steps from far inside the target's region, which is
+PDGD's. Half of these are then polished by L-BFGS-B at β = 8 and 64, without a search over c. The settings were tuned on
+the first 5,000 test images, of which none is used here, and mostly on another target (the label plus 3). DDN (Rony et
+al. 2019) and PDGD (Matyasko & Chau 2021) come from adv-lib; SciPy's loop and botorch's wrapper get the first {slow}
+images only.
 
 ![Mean length of r above the best known against passes, for each network](frontier.png)
 

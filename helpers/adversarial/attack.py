@@ -55,8 +55,8 @@ def attack(
             such as (1, 8, 64) starts each stage from the last one's answer, and comes closer to the smallest
             perturbation. With ``starts`` the default is (8, 64), and no stage searches for its c: see ``polish``.
         starts: None, the paper's search from r = 0; or from how many starts to walk (``starts.directions``), of which a
-            half, rounded up, is carried on. The fourth is a ``descent`` from far inside the target's region, of 600
-            passes. Where no start leads to the border the paper's search follows.
+            half, rounded up, is carried on. The fourth is a ``descent`` from far inside the target's region, PDGD's, of
+            600 passes. Where no start leads to the border the paper's search follows.
         effort: None, or the starts that are recommended for a budget: "quick" (1 start, 70 to 110 passes an image),
             "thorough" (3, 180 to 250) or "exhaustive" (4, 780 to 1,000): `python -m helpers.benchmark frontier`.
         max_batch: at most so many images in flight at a time, and in any pass of the network; None: what suits the

@@ -3,14 +3,17 @@
 Where walks along the border end in a poor basin, as on photographs, one found from far away is often better. Adam
 (Kingma and Ba 2015) goes down c‖r‖ + loss, at first with steps that throw the image far off. The price grows while the
 target is predicted and falls while it is not, so that the row ends on the border. This is PDGD, the primal-dual
-gradient descent of Matyasko and Chau ("PDPGD: primal-dual proximal gradient descent adversarial attack", 2021), whose
-constants it takes, but that its loss is the paper's instead of the margin's softplus.
+gradient descent of Matyasko and Chau ("PDPGD: primal-dual proximal gradient descent adversarial attack", 2021), with
+its constants and its loss, log(1 + eᵐ) of the margin m = max_{j≠l} z_j − z_l. With two labels that is the paper's loss.
+With many it is lower: it minds the nearest rival only, and comes closer, on photographs by several percent.
 """
 
 import math
 
 import torch
+from torch.nn.functional import softplus
 
+from helpers.adversarial.objective import margin
 from helpers.adversarial.watched import Watched
 
 STEPS = 600
@@ -24,6 +27,11 @@ MEAN = 0.9  # of the weights that this gives
 
 class Descent(Watched):
     """``STEPS`` steps of each row, from the image; ``Watched`` says what else there is."""
+
+    def look(self, x):
+        """log(1 + eᵐ) (rows,), its gradient (rows, n), and the logits, at ``x`` (rows, n)."""
+        self.count()
+        return self.problem.differentiated(x, lambda logits: softplus(margin(logits, self.target)))
 
     def run(self):
         """Go down; returns self."""

@@ -46,12 +46,16 @@ class PricedProblem:
 
     def loss(self, x, target, sharpness):
         """The loss (rows,), its gradient (rows, n), and the logits, at ``x`` (rows, n)."""
+        return self.differentiated(x, lambda logits: surrogate(logits, target, sharpness))
+
+    def differentiated(self, x, of):
+        """``of`` the logits, (rows,); its gradient (rows, n); and the logits, at ``x`` (rows, n)."""
         x = x.detach().requires_grad_(True)
         with torch.enable_grad():
             logits = self.classifier(x)
-            loss = surrogate(logits, target, sharpness)
-            (g,) = torch.autograd.grad(loss.sum(), x)
-        return loss.detach(), g, logits.detach()
+            value = of(logits)
+            (g,) = torch.autograd.grad(value.sum(), x)
+        return value.detach(), g, logits.detach()
 
     def size(self, r):
         """‖r‖² or ‖r‖ of each row (rows, n). torch gives ‖r‖ the gradient 0 at r = 0, where the attack starts."""

@@ -36,7 +36,7 @@ class Watched:
         there = shortfall(logits, self.target, self.problem.classifier.slack) < 0
         size = length(r)
         better = self.best.watch(x, size, there)
-        # The loss is −log p of the target, and its gradient about (1 − p)∇m.
+        # ∇loss is (1 − e⁻ˡᵒˢˢ)∇m: exactly if the loss is log(1 + eᵐ), about if it is −log p of the target.
         pull = -(g * r).sum(1) / (-torch.expm1(-loss)).clamp(min=TINY)
         self.multiplier = torch.where(better, pull / (2 * size * size), self.multiplier)
         return there, size

@@ -46,6 +46,19 @@ def test_the_loss_comes_first_and_the_border_last(network, digits):
     assert sizes[-1] < 1.1 * nearest
 
 
+def test_the_loss_minds_the_nearest_rival_only(network, digits):
+    images, targets = digits[0][:10], digits[1][:10]
+    way = Descent(PricedProblem(Classifier(network, images)), images, targets, lambda: None)
+    loss, g, _ = way.look(images)
+    x = images.clone().requires_grad_(True)
+    logits = network(x)
+    wanted = logits.gather(1, targets[:, None])
+    nearest = logits.detach().scatter(1, targets[:, None], -torch.inf).argmax(1, keepdim=True)
+    expected = (1 + (logits.gather(1, nearest) - wanted).exp()).log().squeeze(1)
+    torch.testing.assert_close(loss, expected.detach())
+    torch.testing.assert_close(g, torch.autograd.grad(expected.sum(), x)[0])
+
+
 def test_a_descent_does_not_depend_on_the_batch(network, digits):
     together, _ = descended(network, digits[0][:20], digits[1][:20])
     alone, _ = descended(network, digits[0][7:8], digits[1][7:8])

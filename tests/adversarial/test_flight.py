@@ -57,6 +57,7 @@ def test_a_solve_goes_on_from_what_is_known(norm, network, digits):
 
 def test_rows_come_and_go_and_those_that_stay_end_as_they_would_have(network, digits):
     alone, crowd = flying(network, digits, 8), flying(network, digits, 8)
+    fifth = [part[4:5].clone() for part in (crowd.row, crowd.target, crowd.log_c)]
     ticks(alone, 150)
     assert not alone.open.any()
     ticks(crowd, 9)
@@ -64,7 +65,7 @@ def test_rows_come_and_go_and_those_that_stay_end_as_they_would_have(network, di
     crowd.keep(moves([0, 3], 8, "cpu"))  # 6 and 7 move there
     crowd.aim()
     crowd.tick()
-    crowd.replace(torch.tensor([1]), [part[4:5].clone() for part in (alone.row, alone.target, torch.zeros(8) - 3)])
+    crowd.replace(torch.tensor([1]), fifth)
     crowd.aim()
     ticks(crowd, 150)
     assert not crowd.open.any() and crowd.row.tolist() == [6, 4, 2, 7, 4, 5]
