@@ -124,6 +124,17 @@ def test_a_convolution_with_zeros_around_the_image_stays_below_its_bound(
     assert exact <= bound * SLACK
 
 
+@settings(deadline=None, max_examples=40)
+@given(seeds, st.integers(1, 4), st.integers(1, 4), st.sampled_from([1, 2, 3]))
+def test_a_kernel_may_be_larger_than_the_image_and_than_the_torus(seed, size, padding, stride):
+    """It then winds round the torus, where each place that the layer reads still has a place of its own."""
+    kernel = size + 2 * padding  # the largest that fits
+    layer = convolution(seed, 2, 2, kernel, stride=stride, padding=padding)
+    (H, W), exact = spectral.torus(layer, (2, size, size)), largest(spectral.dense(layer, (2, size, size)))
+    assert H == W and (stride > 1 or kernel > H)
+    assert exact <= spectral.convolution_bound(layer, (2, size, size)) * SLACK
+
+
 def test_the_torus_is_no_larger_than_it_must_be():
     layer = convolution(1, 2, 3, 3, padding=1)
     assert spectral.torus(layer, (2, 6, 8)) == (7, 9)  # the zeros of the two edges are the same zeros
