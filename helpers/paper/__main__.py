@@ -85,7 +85,8 @@ def alone(what, options):
         return photograph.table(photograph.photograph(options.out, options.device))
     from helpers.paper import table5
 
-    return table5.text(table5.table5(options.out))
+    report = table5.table5(options.out)
+    return "\n\n".join(part for part in (table5.text(report), report["message"]) if part)
 
 
 def trained(options, own):

@@ -2,7 +2,9 @@
 
 The paper's own weights are not to be had. What can be computed without a network connection are the norms of layers of
 these shapes as training starts: normal random numbers of deviation 0.01, as Krizhevsky, Sutskever & Hinton (2012) took.
-torchvision's AlexNet is trained, but a later one, with fewer kernels (Krizhevsky 2014); it is a download of 233 MB.
+Three of their convolutions act on two groups of channels apart, which the shapes in the paper's table do not show: they
+are computed both ways. torchvision's AlexNet is trained, but a later one, with fewer kernels and no groups (Krizhevsky
+2014); it is a download of 233 MB.
 """
 
 import json
@@ -19,7 +21,7 @@ from helpers.photographs.networks import alexnet_weights
 
 FILE = "table5.json"
 SEED, DEVIATION = 0, 0.01
-# name: (shape of the weights, (H, W) of the input, stride, padding, the paper's value)
+# name: (shape of the weights, (H, W) of the input, stride, padding, the paper's value), arXiv:1312.6199v4
 PAPER = {
     "conv1": ((96, 3, 11, 11), (224, 224), 4, 2, 2.75),
     "conv2": ((256, 96, 5, 5), (27, 27), 1, 2, 10.0),
@@ -30,6 +32,11 @@ PAPER = {
     "fc2": ((4096, 4096), None, None, None, 4.0),
     "fc3": ((1000, 4096), None, None, None, 4.0),
 }
+GROUPS = {"conv2": 2, "conv4": 2, "conv5": 2}  # of AlexNet's channels; all others meet
+ABSENT = (
+    "torchvision's trained AlexNet is not in this table: where its 233 MB can be fetched, "
+    "python -m helpers.paper table5 adds it."
+)
 # The weights of the same layers in torchvision's state dictionary.
 TRAINED = dict(
     zip(PAPER, (*(f"features.{i}" for i in (0, 3, 6, 8, 10)), *(f"classifier.{i}" for i in (1, 4, 6))), strict=True)
@@ -40,7 +47,7 @@ def table5(out):
     """Computes the norms, a minute or two on one core, and returns the report, a dictionary; ``table`` shows it.
 
     out: a folder. The report there is written, whole, after every layer; the same call goes on from there, and where
-    all layers are done it only looks for the trained weights again, if they were missing.
+    all layers are done it only looks for the trained weights again, if they were missing; why they are, "message" says.
     """
     path, start = Path(out) / FILE, time.perf_counter()
     report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"seconds": 0, "initial": {}}
@@ -50,12 +57,14 @@ def table5(out):
         trained, report["message"] = trained_weights(), None
     except FileNotFoundError as error:
         trained, report["message"] = {}, str(error)
-    report.setdefault("trained", {})
-    todo = [("initial", name) for name in PAPER if name not in report["initial"]]
-    todo += [("trained", name) for name in trained if name not in report["trained"]]
+    todo = []
+    for kind, names in {"initial": PAPER, "grouped": GROUPS.keys() & PAPER.keys(), "trained": trained}.items():
+        there = report.setdefault(kind, {})
+        todo += [(kind, name) for name in sorted(names) if name not in there]
     for kind, name in tqdm(todo, desc="table 5", unit="layer", leave=False, delay=2):
-        weight = initial(name) if kind == "initial" else trained[name]
-        report[kind][name] = {"shape": list(weight.shape), "norm": norm(name, weight)}
+        groups = GROUPS[name] if kind == "grouped" else 1
+        weight = trained[name] if kind == "trained" else initial(name, groups)
+        report[kind][name] = {"shape": list(weight.shape), "norm": norm(name, weight, groups)}
         report["seconds"] = round(before + time.perf_counter() - start, 1)
         report |= archive.made_by("python -m helpers.paper table5", threads=torch.get_num_threads())
         archive.write_json(report, path)
@@ -68,21 +77,26 @@ def stored():
     return archive.stored(FILE)
 
 
-def initial(name):
+def initial(name, groups=1):
     """The weights of a layer of the paper's AlexNet before training, float64: the same numbers on every machine."""
     generator = torch.Generator().manual_seed(SEED + list(PAPER).index(name))
-    return DEVIATION * torch.randn(PAPER[name][0], generator=generator, dtype=torch.float64)
+    outputs, inputs, *kernel = PAPER[name][0]
+    return DEVIATION * torch.randn(outputs, inputs // groups, *kernel, generator=generator, dtype=torch.float64)
 
 
-def norm(name, weight):
-    """The operator norm of a fully connected layer; of a convolution, of any width, its bound on the torus."""
+def norm(name, weight, groups=1):
+    """The operator norm of a fully connected layer; of a convolution, of any width, its bound on the torus.
+
+    With groups it is the largest of theirs, since each acts on channels of its own.
+    """
     _, size, stride, padding, _ = PAPER[name]
     if size is None:
         return spectral.matrix_norm(weight).item()
     outputs, inputs, *kernel = weight.shape
-    layer = torch.nn.utils.skip_init(torch.nn.Conv2d, inputs, outputs, kernel, stride=stride, padding=padding)
+    options = {"stride": stride, "padding": padding, "groups": groups}
+    layer = torch.nn.utils.skip_init(torch.nn.Conv2d, inputs * groups, outputs, kernel, **options)
     layer.weight = torch.nn.Parameter(weight, requires_grad=False)
-    return spectral.convolution_bound(layer, (inputs, *size))
+    return spectral.convolution_bound(layer, (inputs * groups, *size))
 
 
 def trained_weights():
@@ -101,24 +115,32 @@ def trained_weights():
 
 
 def rows(report):
-    """The report beside the paper's table 5, as rows of cells, the headings first; what was not computed is a dash."""
-    found = [["layer", "shape", "paper, trained", "as training starts", "torchvision, trained", "its shape"]]
+    """The report beside the paper's table 5, as rows of cells, the headings first; what was not computed is a dash.
+
+    The columns of the trained network are there only where it is.
+    """
+    start = {name: row["norm"] for name, row in report["initial"].items()}
+    grouped = {name: row["norm"] for name, row in report["grouped"].items()}
+    grouped |= {name: value for name, value in start.items() if name not in GROUPS}
+    columns = {"as training starts": start, "in two groups": grouped}
+    if report["trained"]:
+        columns["torchvision, trained"] = {name: row["norm"] for name, row in report["trained"].items()}
+    found = [["layer", "shape as printed", "paper, trained", *columns]]
     for name, (shape, *_, paper) in PAPER.items():
-        cells = [name, _times(shape), f"{paper:g}"]
-        cells.append(f"{report['initial'][name]['norm']:.2f}" if name in report["initial"] else "–")
-        there = report["trained"].get(name)
-        cells += [f"{there['norm']:.2f}", _times(there["shape"])] if there else ["–", "–"]
-        found.append(cells)
-    products = [math.prod(row[-1] for row in PAPER.values())]
-    products += [math.prod(row["norm"] for row in report[kind].values()) for kind in ("initial", "trained")]
-    complete = [True, *(len(report[kind]) == len(PAPER) for kind in ("initial", "trained"))]
-    cells = [f"{value:.3g}" if whole else "–" for value, whole in zip(products, complete, strict=True)]
-    return [*found, ["product", "", *cells, ""]]
+        cells = [f"{values[name]:.2f}" if name in values else "–" for values in columns.values()]
+        found.append([name, _times(shape), f"{paper:g}", *cells])
+    products = [math.prod(v.values()) if len(v) == len(PAPER) else None for v in columns.values()]
+    cells = [f"{value:.3g}" if value else "–" for value in (math.prod(row[-1] for row in PAPER.values()), *products)]
+    found.append(["product", "", *cells])
+    if report["trained"]:
+        shapes = [_times(report["trained"][name]["shape"]) if name in report["trained"] else "–" for name in PAPER]
+        found = [[*row, shape] for row, shape in zip(found, ["its shape", *shapes, ""], strict=True)]
+    return found
 
 
 def text(report):
-    """The table as lines of at most 95 characters, with what the run had to say."""
-    said = textwrap.fill(report["message"] or "", 95, break_on_hyphens=False)
+    """The table as lines of at most 95 characters, with what it lacks."""
+    said = "" if report["trained"] else textwrap.fill(ABSENT, 95, break_on_hyphens=False)
     return "\n\n".join(part for part in (tables.text(rows(report)), said) if part)
 
 
@@ -126,7 +148,7 @@ def table(report):
     """The same in Markdown."""
     heading, *others = rows(report)
     lines = [f"| {' | '.join(cells)} |" for cells in (heading, ["---"] * len(heading), *others)]
-    return "\n".join(lines + ([f"\n{report['message']}"] if report["message"] else []))
+    return "\n".join(lines + ([] if report["trained"] else [f"\n{ABSENT}"]))
 
 
 def _times(shape):

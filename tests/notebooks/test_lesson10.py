@@ -13,14 +13,42 @@ CELLS = nbformat.read(PATH, as_version=4).cells
 PROSE = "\n\n".join(cell.source for cell in CELLS if cell.cell_type == "markdown")
 
 
+TEXT = "".join(output.text for cell in CELLS for output in cell.get("outputs", []) if "text" in output)
+
+
 def test_the_products_of_table_5_are_those_of_the_stored_run():
-    initial, paper = table5.stored()["initial"], {name: row[-1] for name, row in table5.PAPER.items()}
-    first, last = (math.prod(values) for values in ([row["norm"] for row in initial.values()], paper.values()))
-    assert f"amplify at most {first:.1f} times" in PROSE
+    start = {name: row["norm"] for name, row in table5.stored()["initial"].items()}
+    grouped = start | {name: row["norm"] for name, row in table5.stored()["grouped"].items()}
+    paper = {name: row[-1] for name, row in table5.PAPER.items()}
+    one, two, last = (math.prod(values.values()) for values in (start, grouped, paper))
+    up = [f"{math.ceil(100 * product) / 100:.2f}" for product in (one, two)]  # they bound from above
+    assert f"at most {up[0]} times with the printed shapes, and {up[1]} times with the groups" in PROSE
     assert f"is {round(last, -4):,.0f}." in PROSE
-    ratios = [paper[name] / initial[name]["norm"] for name in paper]
-    assert 1.5 < min(ratios) < 2.5 and 9.5 < max(ratios) < 10.5 and "two to ten times" in PROSE
-    assert 4.5e5 < last / first < 5.5e5 and "half a million" in PROSE
+    for norms, words in ((start, "two to ten times"), (grouped, "two to fourteen times")):
+        ratios = [paper[name] / norms[name] for name in paper]
+        named = {"ten": 10, "fourteen": 14}[words.split()[2]]
+        assert round(min(ratios)) == 2 and round(max(ratios)) == named and words in PROSE
+    assert 4.5e5 < last / one < 5.5e5 and 1.25e6 < last / two < 1.35e6
+    assert "half a million, or to 1.3 million" in PROSE
+
+
+def numbers(line):
+    """The numbers of the first printed line that begins so, the label left out."""
+    return [float(word.rstrip("%")) for word in re.search(rf"^{re.escape(line)} +(.*)$", TEXT, re.MULTILINE)[1].split()]
+
+
+def test_the_answer_has_the_numbers_that_the_cells_print():
+    answer = next(line for line in PROSE.splitlines() if line.startswith("**The answer.**"))
+    bound, attack, noise, _ = numbers("FC100-100-10")
+    for words in (f"more than {math.ceil(bound)} times", f"amplified {attack:.0f} times", f"length {noise:.0f} times"):
+        assert words in answer
+    lengths = TEXT[TEXT.index("proved for the attack's target") :]
+    rows = dict(re.findall(r"^(\S+) +([\d.]+ +[\d.]+ +[\d.]+) +[\d.]+%$", lengths, re.MULTILINE))
+    proved, wrong, needed = map(float, rows["FC100-100-10"].split())
+    for words in (f"at least {proved:.2f} if", f"at least {wrong:.3f} if", f"needs {needed:.2f} for"):
+        assert words in answer
+    shares = [int(share) for share in re.findall(r"proved / shortest: median (\d+)%", TEXT)]
+    assert f"{min(shares)} to {max(shares)}% of it is proved" in answer
 
 
 def test_the_matrix_of_alexnets_first_layer_is_as_large_as_the_lesson_says():
@@ -30,8 +58,7 @@ def test_the_matrix_of_alexnets_first_layer_is_as_large_as_the_lesson_says():
 
 
 def test_the_summary_has_the_shares_that_a_cell_prints():
-    text = "".join(output.text for cell in CELLS for output in cell.get("outputs", []) if "text" in output)
-    shares = {name: float(share) for name, share in re.findall(r"^(\S+) +[\d.]+% +([\d.]+)%$", text, re.MULTILINE)}
+    shares = {name: float(share) for name, share in re.findall(r"^(\S+) +[\d.]+% +([\d.]+)%$", TEXT, re.MULTILINE)}
     assert len(shares) == 7
     linear = [share for name, share in shares.items() if name.startswith("FC10(")]
     hidden = [shares[name] for name in ("FC100-100-10", "FC200-200-10", "AE400-10")]

@@ -124,6 +124,22 @@ def test_a_convolution_with_zeros_around_the_image_stays_below_its_bound(
     assert exact <= bound * SLACK
 
 
+@settings(deadline=None, max_examples=40)
+@given(seeds, st.integers(1, 4), st.integers(0, 4), st.integers(0, 4), st.sampled_from([1, 2, 3]))
+def test_on_its_torus_the_zero_padded_layer_is_a_part_of_the_circular_one(seed, size, padding, smaller, stride):
+    """Its matrix is found in the other, entry by entry, even where the kernel is larger than image and torus."""
+    kernel = max(1, size + 2 * padding - smaller)  # the largest that fits, or a little less
+    layer = convolution(seed, 1, 2, kernel, stride=stride, padding=padding)
+    zeros = spectral.dense(layer, (1, size, size))
+    (N, _), side = spectral.torus(layer, (1, size, size)), math.isqrt(len(zeros) // 2)
+    circular = around(layer.weight.detach(), (N, N), 1).view(2, N, N, N, N)
+    places = (stride * torch.arange(side) - padding) % N  # where the layer's outputs are
+    assert len(set(places.tolist())) == side
+    part = circular[:, places][:, :, places][..., :size, :size]
+    assert torch.allclose(part.reshape(zeros.shape), zeros)
+    assert largest(zeros) <= spectral.convolution_bound(layer, (1, size, size)) * SLACK
+
+
 def test_the_torus_is_no_larger_than_it_must_be():
     layer = convolution(1, 2, 3, 3, padding=1)
     assert spectral.torus(layer, (2, 6, 8)) == (7, 9)  # the zeros of the two edges are the same zeros

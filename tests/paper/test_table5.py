@@ -16,6 +16,11 @@ def test_the_stored_run_has_every_layer_and_says_how_it_was_made():
     assert report["seconds"] > 0 and report["date"] and "cores" in report["machine"]
     for name, (shape, *_) in table5.PAPER.items():
         assert report["initial"][name]["shape"] == list(shape)
+    assert {name: row["shape"] for name, row in report["grouped"].items()} == {
+        "conv2": [256, 48, 5, 5],  # as in Krizhevsky, Sutskever & Hinton (2012)
+        "conv4": [384, 192, 3, 3],
+        "conv5": [256, 192, 3, 3],
+    }
     assert bool(report["message"]) == (not report["trained"])
 
 
@@ -39,6 +44,20 @@ def test_the_norm_of_a_convolution_is_the_bound_on_its_torus():
     assert table5.norm("conv1", weight) == pytest.approx(spectral.circular_norm(weight, (228, 228), 4), rel=1e-12)
 
 
+def test_with_groups_the_norm_is_the_largest_of_theirs():
+    weight = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    weight[2:] *= 2
+    each = [spectral.circular_norm(part, (29, 29)) for part in (weight[:2], weight[2:])]
+    assert table5.norm("conv2", weight, groups=2) == pytest.approx(each[1], rel=1e-12) and each[0] < each[1]
+
+
+def test_two_groups_of_random_numbers_amplify_less_than_one():
+    """Each has half the inputs and half the outputs: about 1/√2 of the norm."""
+    report = table5.stored()
+    for name, row in report["grouped"].items():
+        assert row["norm"] / report["initial"][name]["norm"] == pytest.approx(2**-0.5, abs=0.02)
+
+
 def test_without_a_network_the_message_says_what_to_do(offline):
     with pytest.raises(FileNotFoundError, match=r"not in torch's cache.*run python -m helpers\.paper table5 again"):
         table5.trained_weights()
@@ -54,32 +73,35 @@ def test_a_file_that_only_bears_the_name_is_refused(offline):
 def test_a_run_goes_on_where_it_was_and_leaves_the_trained_column_empty(offline, tmp_path, monkeypatch):
     out = tmp_path / "table5.json"
     small = {"conv5": table5.PAPER["conv5"], "fc3": table5.PAPER["fc3"]}
-    small["conv5"] = ((2, 3, 3, 3), *small["conv5"][1:])
+    small["conv5"] = ((2, 2, 3, 3), *small["conv5"][1:])
     monkeypatch.setattr(table5, "PAPER", small)
     whole = table5.table5(tmp_path)
     assert json.loads(out.read_text()) == whole and not list(tmp_path.glob("*.draft"))
     cut = json.loads(out.read_text())
-    cut["initial"] = {"conv5": {"shape": [2, 3, 3, 3], "norm": -1.0}}  # a value that only the file can know
+    cut["initial"] = {"conv5": {"shape": [2, 2, 3, 3], "norm": -1.0}}  # a value that only the file can know
     out.write_text(json.dumps(cut))
     again = table5.table5(tmp_path)
     assert again["initial"]["conv5"]["norm"] == -1 and again["initial"]["fc3"] == whole["initial"]["fc3"]
+    assert list(whole["grouped"]) == ["conv5"] and whole["grouped"]["conv5"]["shape"] == [2, 1, 3, 3]
+    norm = f"{whole['initial']['fc3']['norm']:.2f}"
     shown = table5.table(whole)
-    assert (
-        f"| fc3 | 1000×4096 | 4 | {whole['initial']['fc3']['norm']:.2f} | – | – |" in shown and "not to be had" in shown
-    )
+    assert f"| fc3 | 1000×4096 | 4 | {norm} | {norm} |\n" in shown and table5.ABSENT in shown
+    assert "not to be had" in whole["message"] and "not to be had" not in shown
 
 
-def test_trained_weights_of_other_widths_have_a_column_of_their_own():
-    report = {"initial": {}, "trained": {"conv1": {"shape": [64, 3, 11, 11], "norm": 1.5}}, "message": None}
-    assert "| conv1 | 96×3×11×11 | 2.75 | – | 1.50 | 64×3×11×11 |" in table5.table(report)
-    assert "| product |  | 7.93e+05 | – | – |  |" in table5.table(report)
+def test_trained_weights_of_other_widths_have_columns_of_their_own():
+    trained = {"conv1": {"shape": [64, 3, 11, 11], "norm": 1.5}}
+    shown = table5.table({"initial": {}, "grouped": {}, "trained": trained, "message": None})
+    assert "| conv1 | 96×3×11×11 | 2.75 | – | – | 1.50 | 64×3×11×11 |" in shown
+    assert "| product |  | 7.93e+05 | – | – | – |  |" in shown and table5.ABSENT not in shown
 
 
 def test_the_stored_table_fits_a_notebook_and_says_what_it_lacks():
     text = table5.text(table5.stored())
-    assert max(map(len, text.splitlines())) <= 95 and "not to be had" in text
-    assert ["conv1", "96×3×11×11", "2.75"] in [line.split()[:3] for line in text.splitlines()]
-    assert table5.text({"initial": {}, "trained": {}, "message": None}).splitlines()[-1].startswith("product")
+    assert max(map(len, text.splitlines())) <= 95 and " ".join(text.split()).endswith(table5.ABSENT)
+    assert ["conv1", "96×3×11×11", "2.75", "0.47", "0.47"] in [line.split() for line in text.splitlines()]
+    empty = table5.text({"initial": {}, "grouped": {}, "trained": {}, "message": None})
+    assert "product" in empty and "conv2 256×96×5×5 10 – –" in " ".join(empty.split())
 
 
 def test_the_names_of_torchvisions_layers_are_right():
