@@ -2,7 +2,7 @@
 
 The runs: ``python -m helpers.benchmark --images 1000 --json helpers/data/benchmark.json``, with botorch and adv-lib
 installed; ``python -m helpers.benchmark scaling --json helpers/data/scaling.json``; and
-``python -m helpers.benchmark overhead --images 300 --json helpers/data/overhead.json``. The text around the tables
+``python -m helpers.benchmark overhead --images 1000 --json helpers/data/overhead.json``. The text around the tables
 stands here.
 """
 
@@ -43,9 +43,9 @@ four times as long.
 ## How many at once
 
 `attack` with β = 1 on FC100-100-10, called with 1 to 10,000 test images, all of them in flight together. On a CPU a
-second is one of the process's own time on one thread, which does not run while other work has the processor. Even so,
-on a busy machine as this was, turns with few images differ by up to a factor of two. *Passes* is how often a call
-evaluates the network, on all rows that are left: as often as its slowest image asks. Lesson 07 says where the time
+second is one of the process's own time on one thread, which does not run while other work has the processor. *Passes*
+is how often a call evaluates the network, on all rows that are left: as often as its slowest image asks. So turns with
+few images, which have other images each, differ by up to a factor of two and a half. Lesson 07 says where the time
 goes.
 
 ![Images a second against the number of images attacked at once, in float32 and float64, and SciPy's loop](scaling.png)
