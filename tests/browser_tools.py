@@ -113,15 +113,17 @@ def server(program, folder):
 
 
 def _wait_until_ready(address, process, log, seconds=90):
-    end = time.monotonic() + seconds
+    end, problem = time.monotonic() + seconds, None
     while time.monotonic() < end:
         if process.poll() is not None:
             break
-        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
-            if answer.status == 200:
-                return
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError as error:
+            problem = error
         time.sleep(0.3)
-    raise RuntimeError(f"the server did not start:\n{log.read_text()[-3000:]}")
+    raise RuntimeError(f"the server did not answer ({problem}):\n{log.read_text()[-3000:]}")
 
 
 @contextlib.contextmanager

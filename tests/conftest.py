@@ -1,6 +1,7 @@
 """What all tests share: a network and digits, thread counts, markers, what may be skipped, the measured figures."""
 
 import os
+import urllib.request
 
 import pytest
 
@@ -35,6 +36,8 @@ def offline(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
+    # urlopen keeps the proxies of its first call for ever: this one's must not be those of the tests that follow.
+    monkeypatch.setattr(urllib.request, "_opener", None)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
     return tmp_path / "hub" / "checkpoints"
