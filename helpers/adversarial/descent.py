@@ -28,10 +28,9 @@ MEAN = 0.9  # of the weights that this gives
 class Descent(Watched):
     """``STEPS`` steps of each row, from the image; ``Watched`` says what else there is."""
 
-    def look(self, x):
-        """log(1 + eᵐ) (rows,), its gradient (rows, n), and the logits, at ``x`` (rows, n)."""
-        self.count()
-        return self.problem.differentiated(x, lambda logits: softplus(margin(logits, self.target)))
+    def loss(self, logits):
+        """log(1 + eᵐ) of each row, (rows,)."""
+        return softplus(margin(logits, self.target))
 
     def run(self):
         """Go down; returns self."""

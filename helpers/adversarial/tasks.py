@@ -6,7 +6,7 @@ image is kept.
 
 import torch
 
-from helpers.adversarial.objective import margin, succeeds
+from helpers.adversarial.objective import PricedProblem, margin, succeeds
 
 RIVALS = 9  # wrong labels that an untargeted attack tries: all of them for ten classes
 CANDIDATES = 4  # for each of them so many with the smallest margins have their gradients computed, of many classes
@@ -79,13 +79,11 @@ def _first_log_c(classifier, answers, row, target, norm):
     If the margin were linear, with gradient a over the pixels that may move, then r = −a·margin/‖a‖²; where two
     labels tie, the loss has gradient a/2, and 2 c r = −a/2 gives c = ‖a‖²/(4 margin); for the norm, c = ‖a‖/2.
     """
-    x = answers.pixels(row).requires_grad_(True)
-    with torch.enable_grad():
-        m = margin(classifier(x), target)
-        (a,) = torch.autograd.grad(m.sum(), x)
+    x = answers.pixels(row)
+    m, a, _ = PricedProblem(classifier).differentiated(x, lambda logits: margin(logits, target))
     answers.evaluations.index_add_(0, row, torch.ones_like(row))
     tiny = torch.finfo(m.dtype).eps
-    m = m.detach().clamp(min=tiny)
+    m = m.clamp(min=tiny)
     stuck = ((x <= 0) & (a > 0)) | ((x >= 1) & (a < 0))
     a = torch.where(stuck, 0, a).square().sum(1).clamp(min=tiny)
     return (a / (4 * m)).log() + BEYOND if norm == "squared" else (a.sqrt() / 2).log()

@@ -2,7 +2,7 @@
 
 import torch
 
-from helpers.adversarial.objective import shortfall
+from helpers.adversarial.objective import shortfall, surrogate
 from helpers.solver.best import Best
 
 TINY = 1e-12  # nothing is divided by less
@@ -11,7 +11,8 @@ TINY = 1e-12  # nothing is divided by less
 class Watched:
     """Where each row is, and the best that it has seen.
 
-    problem: a PricedProblem, for the loss at β = 1. image: (rows, n). target: (rows,). count: called before each pass.
+    problem: a PricedProblem, of which only the network counts. image: (rows, n). target: (rows,). count: called before
+    each pass.
 
     Attributes: ``best``, a Best: the closest point of each row that has its target, infinite where there is none.
     ``multiplier``, (rows,): at that point, −∇m·r/(2‖r‖²) for its margin m. On the border of the problem's solution
@@ -26,7 +27,11 @@ class Watched:
     def look(self, x):
         """The loss (rows,), its gradient (rows, n), and the logits, at ``x`` (rows, n)."""
         self.count()
-        return self.problem.loss(x, self.target, self.one)
+        return self.problem.differentiated(x, self.loss)
+
+    def loss(self, logits):
+        """The paper's loss of each row, (rows,)."""
+        return surrogate(logits, self.target, self.one)
 
     def watch(self, x, r, loss, g, logits):
         """Keep each row's ``x`` = image + r where it is the closest so far that has its target.

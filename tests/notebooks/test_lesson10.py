@@ -11,8 +11,6 @@ from helpers.paper import table5
 PATH = NOTEBOOKS / "10_how_much_can_a_layer_amplify.ipynb"
 CELLS = nbformat.read(PATH, as_version=4).cells
 PROSE = "\n\n".join(cell.source for cell in CELLS if cell.cell_type == "markdown")
-
-
 TEXT = "".join(output.text for cell in CELLS for output in cell.get("outputs", []) if "text" in output)
 
 
